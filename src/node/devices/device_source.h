@@ -12,6 +12,7 @@ namespace berth::node {
 struct DeviceUser {
   int pid = 0;
   std::string command;
+  std::string user;
   int64_t memory_bytes = 0;
 };
 

@@ -36,7 +36,10 @@ struct ImageHandle {
   /// skeleton: empty mount points and the symbolic links of /.
   std::string rootfs;
   std::vector<ImageMount> mounts;  ///< on top of `rootfs`, in order; only `host` has any
-  bool always_read_only = false;   ///< `host`: a writable layer is refused
+  /// Directories that each container needs a private, writable, empty one of: the image has none of
+  /// its own (`host`: /tmp, /var/tmp, /run).
+  std::vector<std::string> scratch_dirs;
+  bool always_read_only = false;  ///< `host`: a writable layer is refused
   ImageConfig config;
   bool pulled = false;  ///< this call fetched it (for the event `Pulled`)
 };
