@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +52,7 @@ enum class Format : uint8_t {
 };
 
 struct Struct;
+struct SchemaPart;
 
 /// One row of the schema table.
 struct Field {
@@ -64,6 +64,7 @@ struct Field {
   bool immutable = false;          ///< may be set, but not changed or removed, on update
   bool patch_merge = false;        ///< strategic merge patch merges this list
   bool patch_retain_keys = false;  ///< and `$retainKeys` removes what it does not name
+  bool atomic = false;             ///< a map replaced as one by server-side apply
   bool nullable = false;           ///< null is a value, not an absence (user-defined kinds)
   uint16_t number = 0;             ///< of the protobuf field; 0: has none
   uint16_t outer_number = 0;       ///< of the embedded message that holds it; 0: not embedded
@@ -161,15 +162,10 @@ class Registry {
 
  private:
   friend class SchemaReader;
-  std::string_view keep(std::string text);
 
-  std::deque<std::string> texts_;
-  std::deque<Json> defaults_;
-  std::deque<Field> items_;
-  std::deque<Struct> structs_;
-  std::deque<Kind> owned_kinds_;
+  std::vector<std::unique_ptr<SchemaPart>> parts_;
   std::vector<const Kind*> kinds_;
-  std::unordered_map<std::string_view, Struct*> struct_by_name_;
+  std::unordered_map<std::string_view, const Struct*> struct_by_name_;
 };
 
 /// What kinds have in common, read from an object.

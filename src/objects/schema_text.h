@@ -26,7 +26,8 @@ namespace berth::objects {
 ///       subresource NAME KIND GROUP/VERSION verb,verb
 ///       column NAME TYPE .path|hook:NAME [wide] [description to the end of the line]
 ///
-/// The core group's version is written alone (`v1`). Spaces in column names are underscores.
+/// The core group's version is written alone (`v1`). A PLURAL of `-`: the kind is only the body of
+/// a request. A column's name with spaces stands in double quotes.
 std::vector<std::string_view> built_in_schema();
 
 }  // namespace berth::objects
