@@ -1,0 +1,247 @@
+#include "platform/process.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+namespace berth::platform {
+namespace {
+
+constexpr const char* kPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::unexpected<Error> system_error(std::string_view what, int number) {
+  return fail(ErrorCode::kInternal, fmt::format("{}: {}", what, std::strerror(number)));
+}
+
+using Steady = std::chrono::steady_clock;
+
+int milliseconds_until(Steady::time_point deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 3'600'000));
+}
+
+Fd open_pidfd(pid_t pid) {
+  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+int exit_code_of(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  out.reserve(strings.size() + 1);
+  for (const std::string& s : strings) out.push_back(const_cast<char*>(s.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+struct Standard {
+  int in = -1;
+  int out = -1;
+  int err = -1;
+};
+
+/// posix_spawn with what a child must not inherit put right: signal mask and dispositions.
+Result<pid_t> spawn(const ProcessOptions& options, Standard standard) {
+  if (options.argv.empty()) return fail(ErrorCode::kInternal, "no program to run");
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigset_t all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+
+  const std::array<std::pair<int, int>, 3> streams = {
+      {{standard.in, 0}, {standard.out, 1}, {standard.err, 2}}};
+  for (const auto& [fd, target] : streams) {
+    if (fd >= 0)
+      posix_spawn_file_actions_adddup2(&actions, fd, target);
+    else
+      posix_spawn_file_actions_addopen(&actions, target, "/dev/null",
+                                       target == 0 ? O_RDONLY : O_WRONLY, 0);
+  }
+  for (const auto& [fd, target] : options.keep)
+    posix_spawn_file_actions_adddup2(&actions, fd, target);
+  if (!options.directory.empty())
+    posix_spawn_file_actions_addchdir_np(&actions, options.directory.c_str());
+
+  const auto argv = pointers(options.argv);
+  const auto env = pointers(options.env);
+  const std::string program = options.argv[0].find('/') == std::string::npos
+                                  ? find_program(options.argv[0])
+                                  : options.argv[0];
+  pid_t pid = -1;
+  const int status = program.empty() ? ENOENT
+                                     : posix_spawn(&pid, program.c_str(), &actions, &attributes,
+                                                   argv.data(), env.data());
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (status == ENOENT)
+    return fail(ErrorCode::kNotFound, "no such program, or no such directory to run it in",
+                options.argv[0]);
+  if (status != 0) return system_error(fmt::format("cannot start {}", options.argv[0]), status);
+  return pid;
+}
+
+/// Reads what is there; false at the end of the stream.
+bool drain(int fd, std::string& into, size_t limit) {
+  std::array<char, 16384> buffer;
+  for (;;) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n == 0) return false;
+    if (n < 0) return errno == EAGAIN || errno == EINTR;
+    const size_t room = limit > into.size() ? limit - into.size() : 0;
+    into.append(buffer.data(), std::min(room, static_cast<size_t>(n)));
+  }
+}
+
+void set_nonblocking(const Fd& fd) {
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+}
+
+}  // namespace
+
+void Fd::reset() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+Result<Pipe> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("cannot make a pipe", errno);
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+std::vector<std::string> ProcessOptions::minimal_environment() {
+  return {fmt::format("PATH={}", kPath), "HOME=/root", "LANG=C.UTF-8"};
+}
+
+Result<pid_t> spawn_process(const ProcessOptions& options) {
+  return spawn(options, {});
+}
+
+Result<std::optional<int>> wait_process(pid_t pid, Duration timeout) {
+  const Fd pidfd = open_pidfd(pid);
+  if (!pidfd.valid()) return system_error(fmt::format("no process {}", pid), errno);
+  const auto deadline = Steady::now() + std::chrono::nanoseconds(timeout.ns);
+  for (;;) {
+    pollfd ready{pidfd.get(), POLLIN, 0};
+    const int n = ::poll(&ready, 1, milliseconds_until(deadline));
+    if (n < 0 && errno != EINTR) return system_error("poll", errno);
+    if (n > 0) break;
+    if (n == 0 && Steady::now() >= deadline) return std::nullopt;
+  }
+  int status = 0;
+  if (::waitpid(pid, &status, 0) < 0)
+    return system_error(fmt::format("process {} is no child", pid), errno);
+  return exit_code_of(status);
+}
+
+Result<ProcessResult> run_process(const ProcessOptions& options) {
+  BERTH_TRY(Pipe out, make_pipe());
+  BERTH_TRY(Pipe err, make_pipe());
+  Pipe in;
+  if (!options.input.empty()) {
+    BERTH_TRY(in, make_pipe());
+  }
+  BERTH_TRY(const pid_t pid,
+            spawn(options, {in.read_end.get(), out.write_end.get(), err.write_end.get()}));
+  in.read_end.reset();
+  out.write_end.reset();
+  err.write_end.reset();
+  for (const Fd* fd : {&in.write_end, &out.read_end, &err.read_end})
+    if (fd->valid()) set_nonblocking(*fd);
+
+  const Fd pidfd = open_pidfd(pid);
+  const auto deadline = Steady::now() + std::chrono::nanoseconds(options.timeout.ns);
+  ProcessResult result;
+  size_t written = 0;
+  bool exited = false;
+  while (!exited) {
+    std::array<pollfd, 4> wait = {
+        pollfd{pidfd.get(), POLLIN, 0}, pollfd{out.read_end.get(), POLLIN, 0},
+        pollfd{err.read_end.get(), POLLIN, 0}, pollfd{in.write_end.get(), POLLOUT, 0}};
+    const int n = ::poll(wait.data(), wait.size(), milliseconds_until(deadline));
+    if (n <= 0 && Steady::now() >= deadline && !result.timed_out) {
+      result.timed_out = true;
+      ::kill(pid, SIGKILL);
+      int status = 0;
+      ::waitpid(pid, &status, 0);
+      result.exit_code = exit_code_of(status);
+      break;
+    }
+    exited = (wait[0].revents & POLLIN) != 0;
+    if (wait[1].revents != 0 && !drain(out.read_end.get(), result.output, options.output_limit))
+      out.read_end.reset();
+    if (wait[2].revents != 0 && !drain(err.read_end.get(), result.errors, options.output_limit))
+      err.read_end.reset();
+    if (wait[3].revents != 0) {
+      // A child that stops reading must not kill Berth: the write end is a pipe, so SIGPIPE is
+      // blocked for this one call.
+      sigset_t pipe_signal;
+      sigset_t before;
+      sigemptyset(&pipe_signal);
+      sigaddset(&pipe_signal, SIGPIPE);
+      pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+      const ssize_t sent = ::write(in.write_end.get(), options.input.data() + written,
+                                   options.input.size() - written);
+      if (sent < 0 && errno == EPIPE) {
+        const timespec now{0, 0};
+        sigtimedwait(&pipe_signal, nullptr, &now);
+      }
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      if (sent > 0) written += static_cast<size_t>(sent);
+      if ((sent < 0 && errno != EAGAIN && errno != EINTR) || written == options.input.size())
+        in.write_end.reset();
+    }
+  }
+  if (out.read_end.valid()) drain(out.read_end.get(), result.output, options.output_limit);
+  if (err.read_end.valid()) drain(err.read_end.get(), result.errors, options.output_limit);
+  if (exited) {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    result.exit_code = exit_code_of(status);
+  }
+  return result;
+}
+
+Result<ProcessResult> run_checked(const ProcessOptions& options) {
+  BERTH_TRY(ProcessResult result, run_process(options));
+  if (!result.timed_out && result.exit_code == 0) return result;
+  if (result.timed_out)
+    return fail(ErrorCode::kTimeout,
+                fmt::format("no end within {}", format_duration(options.timeout)), options.argv[0]);
+  const auto lines = split(trim(result.errors.empty() ? result.output : result.errors), '\n');
+  return fail(ErrorCode::kInternal, fmt::format("exit code {}: {}", result.exit_code, lines.back()),
+              options.argv[0]);
+}
+
+std::string find_program(const std::string& name) {
+  for (const std::string_view directory : split(kPath, ':')) {
+    std::string path = fmt::format("{}/{}", directory, name);
+    if (::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return {};
+}
+
+}  // namespace berth::platform
