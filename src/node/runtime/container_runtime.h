@@ -1,0 +1,78 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "objects/json.h"
+#include "platform/process.h"
+
+namespace berth::node {
+
+/// The name of one run of a container: the same after a restart of Berth, so that it is found
+/// again. `attempt` is the restart count. At most 83 characters (conmon's sockets are named by it).
+std::string container_id(const std::string& pod_uid, const std::string& container, int attempt);
+
+/// Runs containers by `runc` under one `conmon` each, which stays when Berth is gone, keeps the log
+/// and writes the exit code to `exit_dir/ID`. Calls block; any thread, one call a container at a
+/// time. All may be repeated.
+class ContainerRuntime {
+ public:
+  struct Options {
+    std::string runc = "/usr/sbin/runc";
+    std::string conmon = "/usr/bin/conmon";
+    std::string state_dir;  ///< short, on a file system that a reboot clears: /run/berth/1f2e
+    std::string exit_dir;   ///< kept over a reboot
+    std::string monitor_cgroup_procs;  ///< where conmon goes, out of Berth's own; may be empty
+  };
+
+  struct Launch {
+    std::string id;
+    std::string bundle;    ///< a folder; config.json is written here
+    std::string log_path;  ///< in the CRI format
+    Json spec;
+    bool terminal = false;
+    bool open_stdin = false;
+  };
+
+  enum class Phase { kCreated, kRunning, kPaused, kStopped };
+  struct Found {
+    std::string id;
+    pid_t pid = 0;
+    Phase phase = Phase::kStopped;
+  };
+
+  /// Makes the folders.
+  static Result<ContainerRuntime> open(Options options);
+
+  /// Creates, but does not start, a container; the process id of its first process.
+  Result<pid_t> ensure_created(const Launch& launch) const;
+  Result<> ensure_started(const std::string& id) const;
+  /// Success also when it is not there or has ended.
+  Result<> signal(const std::string& id, int number) const;
+  /// Kills what runs, and forgets the container and its exit code.
+  Result<> remove(const std::string& id) const;
+  /// Runs a second process in the container, as its user and in its environment. At the timeout it
+  /// is killed.
+  Result<platform::ProcessResult> exec(const std::string& id, const std::vector<std::string>& argv,
+                                       Duration timeout) const;
+  /// Every container of this state directory.
+  Result<std::vector<Found>> list() const;
+  /// Has conmon open its log anew, after the file was moved away.
+  Result<> reopen_log(const std::string& bundle) const;
+
+  const Options& options() const { return options_; }
+
+ private:
+  explicit ContainerRuntime(Options options) : options_(std::move(options)) {}
+  platform::ProcessOptions runc(std::vector<std::string> arguments) const;
+  Result<Found> find(const std::string& id) const;
+  Result<pid_t> create(const Launch& launch) const;
+
+  Options options_;
+};
+
+}  // namespace berth::node
