@@ -1,0 +1,21 @@
+#include <array>
+
+#include "controllers/controller.h"
+#include "controllers/upkeep/disruption_budget.h"
+#include "controllers/upkeep/garbage.h"
+#include "controllers/upkeep/lost_pods.h"
+#include "controllers/upkeep/pod_group.h"
+#include "controllers/workloads/deployment.h"
+#include "controllers/workloads/job.h"
+#include "controllers/workloads/replica_set.h"
+
+namespace berth::controllers {
+
+std::span<const Controller* const> all_controllers() {
+  static const std::array kControllers = {
+      &kJob, &kReplicaSet, &kDeployment, &kPodGroup, &kDisruptionBudget, &kGarbage, &kLostPods,
+  };
+  return kControllers;
+}
+
+}  // namespace berth::controllers

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "client/api_client.h"
+
+namespace berth::controllers {
+
+struct RunnerOptions {
+  client::ApiClient& client;
+  const Clock& clock;
+};
+
+/// Runs every controller of the registry against an API, on one thread of its own. It keeps the
+/// view current by watches, asks a controller again when something it depends on changed, and
+/// carries out what it asks for; refused writes are tried again with back-off, and a controller is
+/// not asked again before the view shows what it wrote last.
+///
+/// The client and the clock outlive it. Destroying it ends the thread; writes under way may still
+/// happen.
+class Runner {
+ public:
+  static Result<std::unique_ptr<Runner>> start(RunnerOptions options);
+  virtual ~Runner() = default;
+
+  /// Has every kind been listed once? May be called from any thread.
+  virtual bool synced() const = 0;
+};
+
+}  // namespace berth::controllers
