@@ -1,0 +1,228 @@
+// State as events, and State as one number.
+
+#include <algorithm>
+
+#include "core/model/undo.h"
+
+namespace berth::core {
+namespace {
+
+uint64_t hash_time(Time time) {
+  return static_cast<uint64_t>(time.ns);
+}
+
+void add(Hash& hash, const Resources& r) {
+  for (int64_t amount : {r.cpu_milli, r.memory_bytes, r.ephemeral_bytes, r.pods})
+    hash.add(static_cast<uint64_t>(amount));
+}
+
+}  // namespace
+
+// Entities are summed, so that neither slots nor the order of interning matter.
+uint64_t State::hash() const {
+  uint64_t sum = Hash().add(hash_time(now_)).add(policy_.profile).value();
+  for (const Node& node : nodes_) {
+    if (node.name.empty()) continue;
+    Hash hash;
+    hash.add(node.name).add(node.alive).add(node.unschedulable).add(node.ready);
+    add(hash, node.capacity);
+    add(hash, node.used);
+    add(hash, node.releasing);
+    add(hash, node.claimed);
+    for (const Device& d : node.devices) {
+      hash.add(names_.text(d.id)).add(names_.text(d.resource)).add(names_.text(d.model));
+      hash.add(static_cast<uint64_t>(d.memory_bytes)).add(d.used_milli).add(d.claims);
+      hash.add(static_cast<uint64_t>(d.used_memory_bytes)).add(d.healthy).add(d.busy);
+    }
+    for (const CountedResource& c : node.counted) {
+      hash.add(names_.text(c.resource)).add(static_cast<uint64_t>(c.capacity));
+      hash.add(static_cast<uint64_t>(c.used)).add(static_cast<uint64_t>(c.releasing));
+      hash.add(static_cast<uint64_t>(c.claimed));
+    }
+    uint64_t labels = 0;
+    for (const Label& label : node.labels)
+      labels += Hash().add(names_.text(label.key)).add(names_.text(label.value)).value();
+    hash.add(labels);
+    for (const Taint& taint : node.taints)
+      hash.add(names_.text(taint.key)).add(names_.text(taint.value));
+    hash.add(static_cast<uint64_t>(node.measured_cpu_permille));
+    hash.add(static_cast<uint64_t>(node.measured_memory_permille));
+    hash.add(static_cast<uint64_t>(node.measured_device_permille));
+    uint64_t tasks = 0;
+    for (TaskId id : node.tasks) tasks += Hash().add(task(id).name).value();
+    sum += hash.add(tasks).value();
+  }
+  for (const Task& task : tasks_) {
+    if (task.phase == TaskPhase::kGone) continue;
+    Hash hash;
+    hash.add(task.name).add(static_cast<uint64_t>(task.phase)).add(task.managed).add(task.gated);
+    hash.add(task.preemptible).add(task.restartable).add(task.backfilled);
+    hash.add(static_cast<uint64_t>(task.priority)).add(hash_of(shape(task.shape), names_));
+    hash.add(task.gang.valid() ? std::string_view(gang(task.gang).name) : std::string_view());
+    hash.add(task.node.valid() ? std::string_view(node(task.node).name) : std::string_view());
+    hash.add(task.devices).add(task.charged_milli).add(hash_time(task.created));
+    hash.add(hash_time(task.started)).add(hash_time(task.release_by));
+    hash.add(hash_time(task.last_checkpoint)).add(task.released_for);
+    hash.add(static_cast<uint64_t>(task.expected_duration.ns));
+    sum += hash.value();
+  }
+  for (const Gang& gang : gangs_) {
+    if (!gang.alive) continue;
+    Hash hash;
+    hash.add(gang.name).add(gang.declared).add(gang.min).add(gang.max).add(gang.plan);
+    hash.add(gang.queue.valid() ? std::string_view(queue(gang.queue).name) : std::string_view());
+    hash.add(static_cast<uint64_t>(gang.priority)).add(hash_time(gang.created));
+    hash.add(hash_time(gang.blocked)).add(hash_time(gang.below_min_since));
+    hash.add(hash_time(gang.deadline)).add(gang.tasks.size());
+    for (const Placement& member : gang.intent)
+      hash.add(task(member.task).name).add(node(member.node).name).add(member.devices);
+    sum += hash.value();
+  }
+  for (const Queue& queue : queues_) {
+    if (!queue.alive) continue;
+    Hash hash;
+    hash.add(queue.name).add(static_cast<uint64_t>(queue.weight_milli));
+    for (const Usage* usage :
+         {&queue.used, &queue.releasing, &queue.claimed, &queue.non_preemptible}) {
+      hash.add(static_cast<uint64_t>(usage->cpu_milli));
+      hash.add(static_cast<uint64_t>(usage->memory_bytes));
+      uint64_t devices = 0;  // by name: the ids depend on the order of arrival
+      for (size_t i = 0; i < accelerators_.size(); ++i)
+        if (usage->accelerator_milli[i] != 0)
+          devices += Hash()
+                         .add(names_.text(accelerators_[i].name))
+                         .add(static_cast<uint64_t>(usage->accelerator_milli[i]))
+                         .value();
+      hash.add(devices);
+    }
+    hash.add(static_cast<uint64_t>(queue.pending_cpu_milli)).add(queue.pending_tasks);
+    hash.add(static_cast<uint64_t>(queue.pending_memory_bytes));
+    hash.add(static_cast<uint64_t>(queue.pending_device_milli));
+    sum += hash.value();
+  }
+  for (const HeldClaim& claim : claims_) {
+    Hash hash;
+    hash.add(gang(claim.gang).name).add(claim.reservation).add(hash_time(claim.expires));
+    hash.add(hash_time(claim.start.value_or(Time{}))).add(claim.lifted);
+    for (const Placement& member : claim.members)
+      hash.add(task(member.task).name).add(node(member.node).name).add(member.devices);
+    sum += hash.value();
+  }
+  return Hash::mix(sum);
+}
+
+std::vector<Event> State::snapshot() const {
+  std::vector<Event> events;
+  events.push_back(Tick{now_});
+  events.push_back(policy_);
+  const auto text = [&](NameId id) { return std::string(names_.text(id)); };
+
+  const auto quota = [&](const Quota& kept) {
+    QuotaSpec spec{kept.cpu_milli, kept.memory_bytes, {}};
+    for (const auto& row : kept.accelerators)
+      spec.accelerators.push_back({text(row.key), row.milli, 0});
+    return spec;
+  };
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    const Queue& q = queues_[i];
+    if (!q.alive) continue;
+    events.push_back(QueueUpsert{q.name, wanted_parents_[i], q.weight_milli, quota(q.guaranteed),
+                                 quota(q.limit), q.reclaim, q.times});
+  }
+
+  UsageWindow window;
+  for (const Node& n : nodes_) {
+    if (n.name.empty()) continue;
+    NodeUpsert event{
+        .name = n.name, .capacity = n.capacity, .unschedulable = n.unschedulable, .ready = n.ready};
+    for (const Device& d : n.devices)
+      event.devices.push_back({text(d.id), text(d.resource), text(d.model), text(d.link_domain),
+                               d.memory_bytes, d.numa, d.healthy, d.busy});
+    for (const CountedResource& c : n.counted)
+      event.counted.push_back({text(c.resource), text(c.model), c.capacity, c.accelerator.valid()});
+    for (const Label& label : n.labels)
+      event.labels.emplace_back(text(label.key), text(label.value));
+    for (const Taint& taint : n.taints) event.taints.push_back(core::spell(taint, names_));
+    events.push_back(std::move(event));
+    if (!n.alive) events.push_back(NodeRemove{n.name});
+    if (n.measured_cpu_permille >= 0 || n.measured_memory_permille >= 0 ||
+        n.measured_device_permille >= 0)
+      window.samples.push_back({n.name, n.measured_cpu_permille, n.measured_memory_permille,
+                                n.measured_device_permille});
+  }
+  if (!window.samples.empty()) events.push_back(std::move(window));
+
+  // Gangs and tasks in their order of arrival, which breaks ties.
+  std::vector<const Gang*> gangs;
+  for (const Gang& g : gangs_)
+    if (g.alive && g.declared) gangs.push_back(&g);
+  std::sort(gangs.begin(), gangs.end(),
+            [](const Gang* a, const Gang* b) { return a->sequence < b->sequence; });
+  for (const Gang* g : gangs)
+    events.push_back(GangUpsert{g->name, wanted_queues_[static_cast<size_t>(g - gangs_.data())],
+                                g->priority, g->min, g->max, text(g->topology_key),
+                                g->topology_required, g->created,
+                                g->deadline.ns == 0 ? Duration{} : g->deadline - g->created});
+  std::vector<const Task*> tasks;
+  for (const Task& t : tasks_)
+    if (t.phase != TaskPhase::kGone) tasks.push_back(&t);
+  std::sort(tasks.begin(), tasks.end(),
+            [](const Task* a, const Task* b) { return a->sequence < b->sequence; });
+  for (const Task* t : tasks) {
+    TaskUpsert event;
+    event.name = t->name;
+    event.ns = text(t->ns);
+    if (t->gang.valid()) {
+      const std::string& gang_name = gang(t->gang).name;
+      if (gang_name != t->name) event.gang = gang_name;
+      event.queue = wanted_queues_[t->gang.index()];
+    }
+    event.managed = t->managed;
+    event.gated = t->gated;
+    event.preemptible = t->preemptible;
+    event.restartable = t->restartable;
+    event.backfilled = t->backfilled;
+    event.priority = t->priority;
+    event.shape = core::spell(shape(t->shape), names_);
+    for (const Label& label : labels(t->labels))
+      event.labels.emplace_back(text(label.key), text(label.value));
+    event.created = t->created;
+    event.expected_duration = t->expected_duration;
+    event.last_checkpoint = t->last_checkpoint;
+    event.grace = t->grace;
+    event.phase = t->phase;
+    if (t->holds_place()) {
+      const PlaceSpec place =
+          spell(Placement{TaskId{static_cast<uint32_t>(t - tasks_.data())}, t->node, t->devices});
+      event.node = place.node;
+      event.devices = place.devices;
+      event.started = t->started;
+      event.release_by = t->release_by;
+      event.released_for = t->released_for;
+    }
+    events.push_back(std::move(event));
+  }
+
+  for (const Gang& g : gangs_) {
+    if (!g.alive) continue;
+    PlanCommit marks{.plan = g.plan, .actions = {}};
+    if (!g.intent.empty()) {
+      PersistIntent intent{g.name, g.plan, {}};
+      for (const Placement& member : g.intent) intent.members.push_back(spell(member));
+      marks.actions.push_back(std::move(intent));
+    }
+    if (g.blocked.ns != 0) marks.actions.push_back(MarkBlocked{g.name, g.blocked});
+    if (g.below_min_since.ns != 0) marks.actions.push_back(MarkBroken{g.name, g.below_min_since});
+    if (!marks.actions.empty()) events.push_back(std::move(marks));
+  }
+  PlanCommit held;
+  for (const HeldClaim& claim : claims_) {
+    Claim action{gang(claim.gang).name, claim.reservation, {}, claim.expires, claim.start};
+    for (const Placement& member : claim.members) action.members.push_back(spell(member));
+    held.actions.push_back(std::move(action));
+  }
+  if (!held.actions.empty()) events.push_back(std::move(held));
+  return events;
+}
+
+}  // namespace berth::core
