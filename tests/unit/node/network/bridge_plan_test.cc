@@ -1,0 +1,79 @@
+#include "node/network/bridge_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace berth::node {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(Subnet, ParsesAndPrints) {
+  EXPECT_EQ(parse_subnet("10.4.0.0/16")->to_string(), "10.4.0.0/16");
+  EXPECT_EQ(parse_subnet("0.0.0.0/0")->mask(), 0U);
+  for (const char* bad :
+       {"", "10.4.0.0", "10.4.0.0/", "10.4.0.0/33", "10.4.0/16", "a/8", "10.4.0.0/x"})
+    EXPECT_FALSE(parse_subnet(bad)) << bad;
+  EXPECT_THAT(parse_subnet("10.4.1.0/16").error().to_string(), HasSubstr("write 10.4.0.0/16"));
+}
+
+TEST(Subnet, Overlaps) {
+  EXPECT_TRUE(parse_subnet("10.0.0.0/8")->overlaps(*parse_subnet("10.4.0.0/16")));
+  EXPECT_TRUE(parse_subnet("10.4.0.0/16")->overlaps(*parse_subnet("10.0.0.0/8")));
+  EXPECT_FALSE(parse_subnet("10.4.0.0/16")->overlaps(*parse_subnet("10.5.0.0/16")));
+}
+
+TEST(SubnetsInUse, RoutesAndNameServers) {
+  const auto taken = subnets_in_use(
+      "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+      "eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+      "eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n",
+      "# comment\nnameserver 10.210.0.2\nnameserver fd00::1\nsearch example\n");
+  std::vector<std::string> text;
+  for (const Subnet& subnet : taken) text.push_back(subnet.to_string());
+  EXPECT_THAT(text, ElementsAre("192.168.0.0/24", "10.210.0.2/32"));
+}
+
+TEST(PlanBridge, AvoidsWhatIsTaken) {
+  const auto plan = plan_bridge("berth0", {}, {}, {*parse_subnet("10.210.0.2/32")});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->pods.to_string(), "10.211.0.0/16");
+  EXPECT_EQ(plan->services.to_string(), "10.212.0.0/20");
+  EXPECT_FALSE(plan_bridge("berth0", {}, {}, {*parse_subnet("0.0.0.0/0")}));
+}
+
+TEST(PlanBridge, ChecksWhatIsGiven) {
+  EXPECT_THAT(plan_bridge("b", *parse_subnet("10.1.0.0/16"), *parse_subnet("10.1.4.0/24"), {})
+                  .error()
+                  .to_string(),
+              HasSubstr("overlap"));
+  EXPECT_THAT(plan_bridge("b", *parse_subnet("10.1.0.0/30"), {}, {}).error().to_string(),
+              HasSubstr("too small"));
+  const auto plan = plan_bridge("b", {}, *parse_subnet("10.210.0.0/20"), {});
+  EXPECT_FALSE(plan->pods.overlaps(plan->services));
+}
+
+TEST(BridgePlan, SurvivesFormatting) {
+  auto plan = plan_bridge("berth3", {}, {}, {});
+  plan->changed_sysctls["/proc/sys/net/ipv4/ip_forward"] = "0";
+  const auto again = parse_bridge_plan(format_bridge_plan(*plan), "f");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->bridge, "berth3");
+  EXPECT_EQ(again->pods, plan->pods);
+  EXPECT_EQ(again->services, plan->services);
+  EXPECT_EQ(again->changed_sysctls, plan->changed_sysctls);
+  EXPECT_FALSE(parse_bridge_plan("{", "f"));
+  EXPECT_FALSE(parse_bridge_plan("{}", "f"));
+}
+
+TEST(BridgeCniConfig, BandwidthOnlyWhereAsked) {
+  const auto plan = plan_bridge("berth0", {}, {}, {});
+  EXPECT_EQ(bridge_cni_config(*plan, "/d", false).plugins.size(), 1U);
+  const CniConfig limited = bridge_cni_config(*plan, "/d", true);
+  ASSERT_EQ(limited.plugins.size(), 2U);
+  EXPECT_EQ(limited.plugins[1].type, "bandwidth");
+}
+
+}  // namespace
+}  // namespace berth::node
