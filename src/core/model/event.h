@@ -141,7 +141,7 @@ struct BindDone {
 
 /// Configuration.
 struct PolicySet {
-  std::string profile = "berth";  ///< of placement
+  std::string profile = "pack";  ///< of placement
   /// Weights of accelerator kinds in fair shares, in thousandths; 1000 where none is given.
   std::vector<std::pair<std::string, int64_t>> accelerator_weights_milli{};
   /// Where a task names a queue that is not there (and `default` is not either): wait, or run in
