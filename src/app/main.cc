@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   int exit_code = 1;
 
   berth::cli::add_version(root, exit_code);
+  berth::cli::add_simulate(root, exit_code);
 
   try {
     root.parse(argc, argv);

@@ -10,5 +10,6 @@ namespace berth::cli {
 /// sets `exit_code`: 0 done, 1 it failed, 2 the input was wrong. `exit_code` outlives the parse.
 /// A new command is one file beside this one, one line here and one in `app/main.cc`.
 void add_version(CLI::App& root, int& exit_code);
+void add_simulate(CLI::App& root, int& exit_code);
 
 }  // namespace berth::cli

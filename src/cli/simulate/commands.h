@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+
+namespace CLI {
+class App;
+}
+
+namespace berth::cli {
+
+/// The benchmarks under `berth simulate`. Exit codes as in `cli/commands.h`.
+void add_simulate_openb(CLI::App& simulate, int& exit_code);
+
+/// The content of a file of at most 1 GiB; the error says how to fix the path.
+Result<std::string> read_text_file(const std::string& path);
+Result<> write_text_file(const std::string& path, const std::string& text);
+/// Prints `error: ...` on stderr; the exit code that belongs to it.
+int report(const Error& error);
+
+}  // namespace berth::cli

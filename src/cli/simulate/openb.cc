@@ -1,0 +1,244 @@
+#include "simulation/openb.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <functional>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include "base/text.h"
+#include "cli/simulate/commands.h"
+#include "core/placement/policies/policy.h"
+#include "objects/json.h"
+#include "traces/openb.h"
+
+namespace berth::cli {
+namespace {
+
+struct Options {
+  std::string nodes;
+  std::string pods;
+  std::vector<std::string> arrivals;
+  std::string seeds = "42..51";
+  std::vector<std::string> policies;
+  std::string output = "table";
+  std::string placements;
+  int multiply_nodes = 1;
+  bool plain_scan = false;
+};
+
+class Stopwatch final : public Clock {
+ public:
+  Time now() const override {
+    return {std::chrono::duration_cast<std::chrono::nanoseconds>(
+                std::chrono::steady_clock::now().time_since_epoch())
+                .count()};
+  }
+};
+
+Result<std::vector<uint64_t>> parse_seeds(const std::string& text) {
+  const auto bad = [&] {
+    return fail(ErrorCode::kInvalid, fmt::format("`{}` is not a list of seeds", text), "--seeds",
+                "write 42..51 or 1,2,3; at most 1000 of them");
+  };
+  std::vector<uint64_t> seeds;
+  for (std::string_view part : split(text, ',')) {
+    uint64_t first = 0;
+    const char* end = part.data() + part.size();
+    auto [at, error] = std::from_chars(part.data(), end, first);
+    if (error != std::errc()) return bad();
+    uint64_t last = first;
+    if (at != end) {
+      if (!std::string_view(at, static_cast<size_t>(end - at)).starts_with("..")) return bad();
+      const auto [stop, wrong] = std::from_chars(at + 2, end, last);
+      if (wrong != std::errc() || stop != end || last < first) return bad();
+    }
+    if (last - first >= 1000 || seeds.size() + (last - first) >= 1000) return bad();
+    for (uint64_t seed = first; seed <= last; ++seed) seeds.push_back(seed);
+  }
+  return seeds;
+}
+
+/// The number at the end of a file's stem, `default-42.txt`, else its position on the command line.
+uint64_t seed_of(const std::string& path, uint64_t position) {
+  const size_t slash = path.find_last_of('/');
+  const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+  const size_t dot = std::min(name.find_last_of('.'), name.size());
+  size_t first = dot;
+  while (first > 0 && name[first - 1] >= '0' && name[first - 1] <= '9') --first;
+  uint64_t seed = 0;
+  if (std::from_chars(name.data() + first, name.data() + dot, seed).ec != std::errc()) {
+    return position;
+  }
+  return seed;
+}
+
+uint64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+struct Row {
+  uint64_t seed;
+  simulation::OpenbResult result;
+};
+
+JsonObject figures(const simulation::OpenbResult& result) {
+  return {{"allocated_percent_at_100", result.allocated_percent_at_100},
+          {"allocated_percent_at_130", result.allocated_percent_at_130},
+          {"fragmented_percent_at_95", result.fragmented_percent_at_95},
+          {"placed", result.placed},
+          {"decisions", result.decisions},
+          {"decision_seconds", result.decision_seconds},
+          {"peak_rss_bytes", peak_rss_bytes()}};
+}
+
+/// Means of all figures, over the seeds; counts stay means too.
+JsonObject mean(const std::vector<JsonObject>& rows) {
+  JsonObject mean;
+  for (const auto& [name, value] : rows.front()) {
+    if (name == "seed") continue;
+    double sum = 0;
+    for (const JsonObject& row : rows) sum += row.at(name).to_number<double>();
+    mean[name] = sum / static_cast<double>(rows.size());
+  }
+  return mean;
+}
+
+std::string placement_lines(const traces::OpenbArrivals& arrivals,
+                            const simulation::OpenbResult& result) {
+  std::string text;
+  for (size_t i = 0; i < arrivals.pods.size(); ++i) {
+    const simulation::OpenbPlacement& placement = result.placements[i];
+    std::string devices;
+    core::for_each_device(placement.devices, [&](size_t d) {
+      if (!devices.empty()) devices += '+';
+      devices += std::to_string(d);
+    });
+    text += fmt::format("{} {} {}\n", arrivals.pods[i], placement.node,
+                        devices.empty() ? "-" : devices);
+  }
+  return text;
+}
+
+void print_table(const Json& document) {
+  fmt::print("{:<12} {:>6} {:>14} {:>14} {:>17} {:>9} {:>12}\n", "policy", "seed", "allocated@100",
+             "allocated@130", "fragmented@95", "placed", "decisions/s");
+  const auto line = [](std::string_view policy, const std::string& seed, const JsonObject& row) {
+    const auto number = [&](std::string_view name) { return row.at(name).to_number<double>(); };
+    const double seconds = number("decision_seconds");
+    fmt::print("{:<12} {:>6} {:>13.2f}% {:>13.2f}% {:>16.2f}% {:>9.1f} {:>12.0f}\n", policy, seed,
+               number("allocated_percent_at_100"), number("allocated_percent_at_130"),
+               number("fragmented_percent_at_95"), number("placed"),
+               seconds > 0 ? number("decisions") / seconds : 0);
+  };
+  const auto& results = document.as_object().at("policies").as_array();
+  for (const Json& result : results) {
+    const auto& object = result.as_object();
+    const std::string_view policy = object.at("policy").as_string();
+    for (const Json& row : object.at("seeds").as_array()) {
+      line(policy, std::to_string(row.as_object().at("seed").to_number<uint64_t>()),
+           row.as_object());
+    }
+    line(policy, "mean", object.at("mean").as_object());
+  }
+}
+
+Result<> simulate(const Options& options) {
+  BERTH_TRY(const std::string node_text, read_text_file(options.nodes));
+  BERTH_TRY(const std::string pod_text, read_text_file(options.pods));
+  BERTH_TRY(std::vector<traces::OpenbNode> nodes,
+            traces::read_openb_nodes(node_text, options.nodes));
+  BERTH_TRY(const std::vector<traces::OpenbPod> pods,
+            traces::read_openb_pods(pod_text, options.pods));
+
+  std::vector<std::pair<uint64_t, traces::OpenbArrivals>> streams;
+  if (options.arrivals.empty()) {
+    BERTH_TRY(const std::vector<uint64_t> seeds, parse_seeds(options.seeds));
+    for (uint64_t seed : seeds) {
+      streams.emplace_back(seed, simulation::generate_openb_arrivals(nodes, pods, seed));
+    }
+  }
+  for (const std::string& path : options.arrivals) {
+    BERTH_TRY(const std::string text, read_text_file(path));
+    BERTH_TRY(traces::OpenbArrivals arrivals,
+              traces::read_openb_arrivals(text, path, nodes.size(), pods.size()));
+    streams.emplace_back(seed_of(path, streams.size()), std::move(arrivals));
+  }
+
+  const Stopwatch clock;
+  std::string placements;
+  JsonArray policies;
+  for (const std::string& policy : options.policies) {
+    std::vector<JsonObject> rows;
+    for (const auto& [seed, arrivals] : streams) {
+      BERTH_TRY(
+          const simulation::OpenbResult result,
+          simulation::run_openb({nodes, pods, arrivals, policy, seed, options.plain_scan}, clock));
+      JsonObject row{{"seed", seed}};
+      for (auto& [name, value] : figures(result)) row[name] = value;
+      rows.push_back(std::move(row));
+      if (!options.placements.empty()) placements += placement_lines(arrivals, result);
+    }
+    JsonObject means = mean(rows);
+    policies.push_back(JsonObject{
+        {"policy", policy}, {"seeds", JsonArray(rows.begin(), rows.end())}, {"mean", means}});
+  }
+  if (!options.placements.empty()) {
+    BERTH_CHECK(write_text_file(options.placements, placements));
+  }
+  JsonObject document{{"benchmark", "openb"}, {"nodes", nodes.size()}, {"pods", pods.size()}};
+  if (policies.size() == 1) {
+    for (auto& [name, value] : policies[0].as_object()) document[name] = value;
+  }
+  if (options.output == "json") {
+    if (policies.size() > 1) document["policies"] = policies;
+    fmt::print("{}\n", boost::json::serialize(document));
+  } else {
+    document["policies"] = policies;
+    print_table(document);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  options->policies = {"fgd"};
+  auto* command = simulate_command.add_subcommand(
+      "openb", "The public GPU placement benchmark: pods of the openb trace arrive, none leaves");
+  command->add_option("--nodes", options->nodes, "Node table: cpu_milli,memory_mib,gpu,model")
+      ->required();
+  command
+      ->add_option("--pods", options->pods,
+                   "Pod table: cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec]")
+      ->required();
+  command->add_option("--arrivals", options->arrivals,
+                      "Exact stream(s): a line `nodes ...` and a line `pods ...` of row numbers");
+  command->add_option("--seeds", options->seeds, "Seeds for generated streams")
+      ->capture_default_str();
+  command
+      ->add_option("--policy", options->policies,
+                   "Which policies: " + core::placement_policy_names())
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("-o,--output", options->output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  command->add_option("--placements", options->placements,
+                      "Write a line a pod: pod row, node row (-1: none), devices");
+  command->add_flag("--plain-scan", options->plain_scan,
+                    "Score every node for every pod, to compare speed");
+  command->callback([options, &exit_code] {
+    const Result<> done = simulate(*options);
+    exit_code = done ? 0 : report(done.error());
+  });
+}
+
+}  // namespace berth::cli

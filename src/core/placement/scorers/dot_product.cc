@@ -1,0 +1,14 @@
+#include "core/placement/scorers/dot_product.h"
+
+namespace berth::core {
+
+int32_t DotProductScorer::score(const Fleet& fleet, uint32_t node, const Request& request) {
+  const Fleet::Node& at = fleet.node(node);
+  const double cpu = static_cast<double>(at.cpu_milli) / 128000 *
+                     (static_cast<double>(request.cpu_milli) / 128000);
+  const double devices = static_cast<double>(at.idle_milli) / 8000 *
+                         (static_cast<double>(request.total_milli()) / 8000);
+  return static_cast<int32_t>(100 * (1 - 0.5 * (cpu + devices)));
+}
+
+}  // namespace berth::core
