@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   root.set_help_all_flag("--help-all", "Print the help of every command");
   int exit_code = 1;
 
+  berth::cli::add_plan(root, exit_code);
   berth::cli::add_version(root, exit_code);
   berth::cli::add_simulate(root, exit_code);
 
