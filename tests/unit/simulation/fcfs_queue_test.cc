@@ -25,7 +25,7 @@ TEST(FcfsQueue, ModelsAgreeWithSimulation) {
                                    .service_mean_s = 1,
                                    .servers = servers,
                                    .service_cv = service_cv};
-        const QueueSample seen = simulate_queue(load, 400'000, 1);
+        const QueueSample seen = simulate_queue(load, 150'000, 1);
         const core::Wait wait = core::wait_ggc(load);
         const double p95 = core::response_percentile(wait, 1, service_cv, 0.95);
         worst_mean = std::max(worst_mean, std::abs((wait.mean_s() + 1) / seen.response_mean_s - 1));
@@ -34,8 +34,8 @@ TEST(FcfsQueue, ModelsAgreeWithSimulation) {
       }
   std::printf("worst error of the response: mean %.2f%%, p95 %.2f%%\n", 100 * worst_mean,
               100 * worst_p95);
-  EXPECT_LT(worst_mean, 0.03);
-  EXPECT_LT(worst_p95, 0.05);
+  EXPECT_LT(worst_mean, 0.04);
+  EXPECT_LT(worst_p95, 0.06);
 }
 
 }  // namespace
