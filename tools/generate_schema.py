@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 
-from generate_schema_rules import CLOSED_ENUMS, RULES, ROOTS
+from generate_schema_rules import CLOSED_ENUMS, OPTIONAL, ROOTS, RULES
 
 VERSION = "0.36.3"
 MODULES = {
@@ -182,7 +182,8 @@ class Generator:
             words.append(f"@{number}" if not outer else f"@{outer}.{number}")
         elif field not in ("apiVersion", "kind"):
             raise SystemExit(f"no protobuf number for {struct}.{field}")
-        if field in required:
+        rule = RULES.get(f"{struct}.{field}", "")
+        if field in required and f"{struct}.{field}" not in OPTIONAL:
             words.append("required")
         list_type = schema.get("x-kubernetes-list-type")
         if list_type == "set":
@@ -199,8 +200,9 @@ class Generator:
         go_type, values = self.go.enum(struct, field)
         if go_type in CLOSED_ENUMS:
             self.used_enums.add(go_type)
-            words.append("enum=" + "|".join(values))
-        rule = RULES.get(f"{struct}.{field}")
+            if not values:
+                raise SystemExit(f"no values of {go_type}")
+            words.append("enum=" + "|".join(v for v in values if v))
         if rule:
             self.used_rules.add(f"{struct}.{field}")
             words.append(rule)

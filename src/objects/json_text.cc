@@ -64,8 +64,8 @@ class TreeHandler {
       return true;
     }
     const std::string_view key(part.data(), part.size());
-    const bool in_text = key.data() >= text_.data() &&
-                         key.data() + key.size() <= text_.data() + text_.size();
+    const bool in_text =
+        key.data() >= text_.data() && key.data() + key.size() <= text_.data() + text_.size();
     if (in_text) {
       keys_.push_back({key, static_cast<size_t>(key.data() - text_.data())});
     } else {
@@ -162,8 +162,9 @@ class TreeHandler {
       }
     }
     append_key(path, key.name);
-    duplicates_.push_back(
-        {std::move(path), key.offset == kNowhere ? Position{} : position_of(text_, key.offset - 1)});
+    duplicates_.push_back({std::move(path), key.offset == kNowhere
+                                                ? Position{}
+                                                : position_of(text_, key.offset - 1)});
   }
 
   std::string_view text_;
@@ -314,7 +315,8 @@ void write_pretty(const Json& value, size_t indent, std::string& out) {
 
 Position position_of(std::string_view text, size_t offset) {
   const std::string_view before = text.substr(0, std::min(offset, text.size()));
-  const size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  const size_t line_start =
+      before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
   return {static_cast<int>(std::ranges::count(before, '\n')) + 1,
           static_cast<int>(before.size() - line_start) + 1};
 }

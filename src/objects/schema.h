@@ -49,6 +49,10 @@ enum class Format : uint8_t {
   kEnvName,
   kAbsolutePath,
   kGoDuration,
+  kLabels,       ///< a map of label keys and values
+  kAnnotations,  ///< a map with label keys
+  kResources,    ///< a map of resource names to quantities that are not negative
+  kConfigKeys,   ///< a map with ConfigMap keys
 };
 
 struct Struct;
@@ -66,6 +70,7 @@ struct Field {
   bool patch_retain_keys = false;  ///< and `$retainKeys` removes what it does not name
   bool atomic = false;             ///< a map replaced as one by server-side apply
   bool nullable = false;           ///< null is a value, not an absence (user-defined kinds)
+  bool may_repeat = false;         ///< a list with keys that takes two items with equal ones
   uint16_t number = 0;             ///< of the protobuf field; 0: has none
   uint16_t outer_number = 0;       ///< of the embedded message that holds it; 0: not embedded
   const Field* item = nullptr;     ///< of a list or map

@@ -37,7 +37,11 @@ constexpr std::array kFormats =
                                                         {"ip", Format::kIp},
                                                         {"envName", Format::kEnvName},
                                                         {"absolutePath", Format::kAbsolutePath},
-                                                        {"goDuration", Format::kGoDuration}});
+                                                        {"goDuration", Format::kGoDuration},
+                                                        {"labels", Format::kLabels},
+                                                        {"annotations", Format::kAnnotations},
+                                                        {"resources", Format::kResources},
+                                                        {"configKeys", Format::kConfigKeys}});
 
 /// Takes the next word off the front; empty at the end.
 std::string_view next_word(std::string_view& rest) {
@@ -193,6 +197,8 @@ Result<> SchemaReader::read_attribute(Field& field, std::string_view word) {
     field.atomic = true;
   } else if (word == "set") {
     field.list_type = ListType::kSet;
+  } else if (word == "repeats") {
+    field.may_repeat = true;
   } else if (word == "retainKeys") {
     field.patch_retain_keys = true;
   } else if (take_prefix(word, "keys=")) {

@@ -10,12 +10,13 @@ namespace berth::objects {
 ///
 ///     struct core.v1.Container [atomic] [preserveUnknown]
 ///       NAME TYPE [@NUMBER | @OUTER.NUMBER] [required] [immutable] [nullable] [atomic] [set]
-///            [keys=a,b] [merge=KEY] [retainKeys] [enum=a|b] [min=N] [max=N] [minItems=N]
+///            [keys=a,b] [repeats] [merge=KEY] [retainKeys] [enum=a|b] [min=N] [max=N] [minItems=N]
 ///            [format=FORMAT] [default=JSON to the end of the line]
 ///
 /// TYPE is string, int32, int64, double, bool, quantity, intOrString, time, microTime, duration,
 /// bytes, any, []TYPE, map[]TYPE, or the name of a struct. FORMAT is dnsLabel, dnsSubdomain,
-/// qualifiedName, labelValue, port, portName, ip, envName, absolutePath or goDuration.
+/// qualifiedName, labelValue, port, portName, ip, envName, absolutePath,
+/// goDuration, or of a map: labels, annotations, resources, configKeys.
 /// `@OUTER.NUMBER`: protobuf holds the field in an embedded message that JSON does not show.
 ///
 ///     kind Deployment GROUP/VERSION PLURAL SINGULAR STRUCT [cluster] [name=label|label1035|path]
