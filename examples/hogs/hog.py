@@ -1,7 +1,7 @@
 """Takes as much of a machine as it is let: to see that limits hold.
 
-    python hog.py cpu --processes 8
-    python hog.py memory --mebibytes 512
+python hog.py cpu --processes 8
+python hog.py memory --mebibytes 512
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def percentile(values: list[float], percent: float) -> float:
 
 def ask(address: urllib.parse.SplitResult, body: bytes, timeout: float) -> str | None:
     """None, or what went wrong. An answer without text counts as wrong."""
-    connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=timeout)
+    connection = http.client.HTTPConnection(
+        address.hostname or "", address.port or 80, timeout=timeout
+    )
     try:
         headers = {"Content-Type": "application/json", "Connection": "close"}
         connection.request("POST", "/v1/completions", body, headers)

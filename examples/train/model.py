@@ -133,7 +133,11 @@ def loss(p: Parameters, tokens: jax.Array, shape: Shape) -> jax.Array:
 
 
 def sample(
-    parameters: dict[str, np.ndarray], shape: Shape, prompt: str, length: int, temperature: float = 0.5
+    parameters: dict[str, np.ndarray],
+    shape: Shape,
+    prompt: str,
+    length: int,
+    temperature: float = 0.5,
 ) -> str:
     """Continues the prompt, on this process alone. Runs the full window a token: fine for a line of text."""
     score = jax.jit(functools.partial(logits, shape=shape))

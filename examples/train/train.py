@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -39,6 +40,19 @@ def say(message: str) -> None:
     print(message, flush=True)
 
 
+def wait_for_name(host: str, limit_s: float = 60) -> None:
+    """A worker's name is known once its pod has an address, which may be a moment after ours."""
+    end = time.monotonic() + limit_s
+    while True:
+        try:
+            socket.getaddrinfo(host, None)
+            return
+        except socket.gaierror as error:
+            if time.monotonic() > end:
+                raise SystemExit(f"train.py: nobody is called {host}: {error}") from error
+            time.sleep(0.1)
+
+
 def join_gang() -> tuple[int, int]:
     """(this worker, number of workers). Waits until every worker of the gang is there."""
     workers = int(os.environ.get("WORLD_SIZE", "1"))
@@ -46,6 +60,7 @@ def join_gang() -> tuple[int, int]:
     if workers > 1:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', '29500')}"
         say(f"worker {worker} of {workers}: meeting at {address}")
+        wait_for_name(address.rpartition(":")[0])
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         # Worker 0 listens on all addresses: its own name may resolve to loopback inside its network namespace.
         jax.distributed.initialize(
@@ -104,7 +119,11 @@ def initial_state(
 def train(args: argparse.Namespace, worker: int, workers: int) -> tuple[Any, bool]:
     """(state, whether all steps were done)."""
     schedule = optax.warmup_cosine_decay_schedule(
-        0.0, args.learning_rate, max(1, args.steps // 10), max(2, args.steps), args.learning_rate / 20
+        0.0,
+        args.learning_rate,
+        max(1, args.steps // 10),
+        max(2, args.steps),
+        args.learning_rate / 20,
     )
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.95))
     mesh = Mesh(np.array(jax.devices()), ("worker",))
