@@ -210,7 +210,7 @@ class JobRound {
     for (const ObjectPtr& pod : pods_) {
       if (phase(*pod) != PodPhase::kFailed || is_disrupted(*pod)) continue;
       const Time at = finished_at(*pod);
-      if (at <= last_success) continue;
+      if (at < last_success) continue;
       last_failure = std::max(last_failure, at);
       ++failures;
     }
