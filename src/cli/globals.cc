@@ -1,0 +1,18 @@
+#include "cli/globals.h"
+
+#include <CLI/CLI.hpp>
+
+namespace berth::cli {
+
+void add_globals(CLI::App& root, Globals& globals) {
+  root.add_option("--kubeconfig", globals.kubeconfig,
+                  "File that says where the server is (default: $KUBECONFIG, else the one that "
+                  "`berth serve` wrote)")
+      ->group("Server");
+  root.add_option("--context", globals.context, "Context of the kubeconfig to use")
+      ->group("Server");
+  root.add_option("-n,--namespace", globals.ns, "Namespace (default: the context's)")
+      ->group("Server");
+}
+
+}  // namespace berth::cli
