@@ -125,7 +125,7 @@ std::string resource_name(std::string_view group, std::string_view singular,
                        : fmt::format("{}.{}/{}", singular, group, name);
 }
 
-int report(const Error& error) {
+int print_error(const Error& error) {
   fmt::print(stderr, "error: {}\n", error.to_string());
   return error.code == ErrorCode::kInvalid || error.code == ErrorCode::kUnsupported ? 2 : 1;
 }

@@ -44,6 +44,6 @@ PrintedTable read_table(const Json& table, bool wide, bool with_namespace,
 std::string resource_name(std::string_view group, std::string_view singular, std::string_view name);
 
 /// To stderr, as `error: ...`. Answers the exit code: 2 for what the user got wrong, else 1.
-int report(const Error& error);
+int print_error(const Error& error);
 
 }  // namespace berth::cli

@@ -73,16 +73,16 @@ class Apply {
 
 int run(const Globals& globals, const ApplyOptions& options) {
   const Result<Format> format = parse_format(options.output);
-  if (!format) return report(format.error());
+  if (!format) return print_error(format.error());
   const std::unique_ptr<objects::Registry> registry = objects::Registry::built_in();
   Manifests manifests = load_manifests(*registry, options.places);
   if (!manifests.errors.empty()) return report_all(manifests.errors);
 
   const Result<Api> api = Api::open(globals);
-  if (!api) return report(api.error());
+  if (!api) return print_error(api.error());
   for (Manifest& manifest : manifests.items) {
     const Result<> placed = set_namespace(manifest, globals.ns, api->ns());
-    if (!placed) return report(placed.error());
+    if (!placed) return print_error(placed.error());
   }
   const Apply apply(*api, options.dry_run);
   int exit_code = 0;

@@ -125,11 +125,11 @@ Result<> remove_one(const Api& api, Doomed& one, const Json& body) {
 
 int run(const Globals& globals, const DeleteOptions& options) {
   const Result<Api> api = Api::open(globals);
-  if (!api) return report(api.error());
+  if (!api) return print_error(api.error());
   const Result<Json> body = body_of(options);
-  if (!body) return report(body.error());
+  if (!body) return print_error(body.error());
   const Result<Duration> timeout = parse_duration(options.timeout);
-  if (!timeout) return report(timeout.error());
+  if (!timeout) return print_error(timeout.error());
 
   std::vector<Doomed> doomed;
   if (!options.places.empty()) {
@@ -137,13 +137,13 @@ int run(const Globals& globals, const DeleteOptions& options) {
     if (!manifests.errors.empty()) return report_all(manifests.errors);
     for (Manifest& manifest : manifests.items) {
       const Result<> placed = set_namespace(manifest, globals.ns, api->ns());
-      if (!placed) return report(placed.error());
+      if (!placed) return print_error(placed.error());
       doomed.push_back({manifest.kind, std::string(objects::namespace_of(manifest.object)),
                         std::string(objects::name_of(manifest.object))});
     }
   } else {
     Result<std::vector<Doomed>> selected = select(*api, options);
-    if (!selected) return report(selected.error());
+    if (!selected) return print_error(selected.error());
     doomed = *std::move(selected);
   }
 
@@ -153,7 +153,7 @@ int run(const Globals& globals, const DeleteOptions& options) {
     const Result<> removed = remove_one(*api, one, *body);
     if (!removed) {
       const bool missing = removed.error().code == ErrorCode::kNotFound;
-      if (!missing || !options.ignore_not_found) exit_code = report(removed.error());
+      if (!missing || !options.ignore_not_found) exit_code = print_error(removed.error());
       continue;
     }
     fmt::print("{} \"{}\" deleted\n", kind_name(*one.kind), one.name);
@@ -162,7 +162,7 @@ int run(const Globals& globals, const DeleteOptions& options) {
   }
   if (options.no_wait || options.force || going.empty()) return exit_code;
   const Result<> waited = wait_all(*api, going, *timeout);
-  return waited ? exit_code : report(waited.error());
+  return waited ? exit_code : print_error(waited.error());
 }
 
 }  // namespace

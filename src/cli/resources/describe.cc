@@ -111,7 +111,7 @@ void add_describe(CLI::App& root, const Globals& globals, int& exit_code) {
       "  berth describe nodes");
   command->callback([&globals, &exit_code, options] {
     const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : report(done.error());
+    exit_code = done ? 0 : print_error(done.error());
   });
 }
 

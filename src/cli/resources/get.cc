@@ -258,7 +258,7 @@ void add_get(CLI::App& root, const Globals& globals, int& exit_code) {
       "  namespaces, queues, podgroups, events, resourcequotas, poddisruptionbudgets, ...");
   command->callback([&globals, &exit_code, options] {
     const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : report(done.error());
+    exit_code = done ? 0 : print_error(done.error());
   });
 }
 

@@ -58,7 +58,7 @@ void add_scale(CLI::App& root, const Globals& globals, int& exit_code) {
       "  berth scale job/sweep --replicas 0");
   command->callback([&globals, &exit_code, options] {
     const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : report(done.error());
+    exit_code = done ? 0 : print_error(done.error());
   });
 }
 

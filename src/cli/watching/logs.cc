@@ -191,7 +191,7 @@ void add_logs(CLI::App& root, const Globals& globals, int& exit_code) {
       "  berth logs web-0 --previous --tail 50");
   command->callback([&globals, &exit_code, options] {
     const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : report(done.error());
+    exit_code = done ? 0 : print_error(done.error());
   });
 }
 
