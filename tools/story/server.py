@@ -1,0 +1,133 @@
+"""`berth serve` for the time of the story, in folders of its own, and the proof that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from api import Api, ApiError, Command
+from terminal import Terminal
+
+DEVICES = "nvidia.com/gpu=4:80Gi"
+READY_LIMIT_S = 30.0
+STOP_LIMIT_S = 40.0
+WORKLOADS = ("deployments", "jobs", "pods")
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    points = [line.split()[1].replace("\\040", " ") for line in lines]
+    return [point for point in points if point.startswith(f"{folder}/")]
+
+
+def _processes_naming(text: str) -> list[int]:
+    """Processes with `text` in their arguments: the containers' monitors name the data folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if text.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue  # It has ended meanwhile.
+    return found
+
+
+def _network_namespaces() -> set[str]:
+    folder = Path("/run/netns")
+    return {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+
+
+class Server:
+    def __init__(self, binary: Path, log: Path, terminal: Terminal) -> None:
+        self._binary = binary
+        self._log = log
+        self._terminal = terminal
+        self._process: subprocess.Popen[str] | None = None
+        self._namespaces_before = _network_namespaces()
+        # Not in /var/cache, which pods see, and short: it is part of socket names.
+        self.data = Path(tempfile.mkdtemp(prefix="berth-story-", dir="/var/lib"))
+        self.kubeconfig = self.data / "kubeconfig"
+
+    def start(self) -> str:
+        """Its address, once it is ready."""
+        began = time.monotonic()
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(str(self._binary), "serve", "--data", str(self.data), "--port", "0"),
+                    *("--emulate-device", DEVICES),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                # Ctrl-C is for the story, which then stops the server when it has cleaned up.
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], READY_LIMIT_S)
+        line = self._process.stdout.readline().strip() if ready else ""
+        if not line:
+            raise ApiError(
+                f"berth serve is not ready after {READY_LIMIT_S:.0f} s; its log:\n{self.log_tail()}"
+            )
+        self._terminal.say(f"berth serve: {line} ({time.monotonic() - began:.2f} s)", "berth")
+        return line
+
+    def api(self) -> Api:
+        return Api(self.kubeconfig)
+
+    def command(self) -> Command:
+        return Command(self._binary, self.kubeconfig)
+
+    def log_tail(self, lines: int = 15) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    def resident_mebibytes(self) -> float:
+        assert self._process is not None
+        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def stop(self) -> list[str]:
+        """Deletes all work, stops the server and removes its data. What stays behind, in words."""
+        if self._process is not None and self._process.poll() is None:
+            self._delete_work()
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        left = self._left_behind()
+        if not left:
+            shutil.rmtree(self.data, ignore_errors=True)
+        return left
+
+    def _delete_work(self) -> None:
+        if not self.kubeconfig.exists():
+            return
+        command = self.command()
+        try:
+            for kind in WORKLOADS:
+                command.run("delete", kind, "--all", check=False, limit_s=STOP_LIMIT_S)
+            end = time.monotonic() + STOP_LIMIT_S
+            while self.api().pods() and time.monotonic() < end:
+                time.sleep(0.2)
+        except ApiError as error:
+            self._terminal.fail(f"cleaning up: {error}")
+
+    def _left_behind(self) -> list[str]:
+        left = [f"mount {point}" for point in _mounts_below(self.data)]
+        left += [f"process {process}" for process in _processes_naming(str(self.data))]
+        new = _network_namespaces() - self._namespaces_before
+        left += [f"network namespace {name}" for name in sorted(new)]
+        return left

@@ -1,0 +1,28 @@
+"""The story: its steps in order. Each does something to Berth, waits until it is true, and keeps the facts for the report."""
+
+from __future__ import annotations
+
+import serving
+import sharing
+from stage import Stage
+
+STEPS = (
+    ("(a) A low-priority batch fills the machine", sharing.batch_fills_the_machine),
+    ("    A team puts a model on line, before it is trained", serving.deploy_untrained),
+    ("(b) A gang of two trains the model", sharing.train),
+    ("(c) The batch goes on where it was", sharing.batch_resumes),
+    ("(d) The trained model replaces the untrained one", serving.roll_over),
+    ("(e) Hogs beside the service", serving.hogs),
+)
+
+
+def play(stage: Stage) -> None:
+    """Raises StoryError where something is not as it should be."""
+    stage.programs.random_model()
+    stage.timeline.start()
+    for title, step in STEPS:
+        stage.terminal.title(title)
+        stage.timeline.mark(title.split(")")[0].strip(" ("))
+        step(stage)
+    stage.facts.queues_text = stage.berth.run("get", "queues")
+    stage.facts.server_mebibytes = round(stage.server.resident_mebibytes(), 1)
