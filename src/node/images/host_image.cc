@@ -22,6 +22,8 @@ namespace fs = std::filesystem;
 
 // Looking for changes costs a walk of /etc: not for every pod of a burst.
 constexpr Duration kFreshFor = Duration::seconds(5);
+// What becomes private in /opt and /usr/local shows in containers that run anyway.
+constexpr Duration kSearchedFor = Duration::minutes(5);
 
 constexpr std::array kSystemEntries = {"usr",   "bin",    "sbin", "lib", "lib32",
                                        "lib64", "libx32", "nix",  "gnu", "snap"};
@@ -46,8 +48,8 @@ const std::vector<std::string> kEtcPlaceholders = {"hosts", "hostname", "resolv.
 
 class Builder {
  public:
-  explicit Builder(const HostImageOptions& options)
-      : options_(options), rootfs_(options.state_dir + "/rootfs") {}
+  Builder(const HostImageOptions& options, const PrivatePaths& hidden)
+      : options_(options), private_(hidden), rootfs_(options.state_dir + "/rootfs") {}
 
   Result<ImageHandle> build() {
     for (const char* directory : kSkeletonDirs)
@@ -166,12 +168,8 @@ class Builder {
   }
 
   void hide_private() {
-    for (const char* directory : kCheckedForPrivate) {
-      const PrivatePaths found =
-          find_private_paths(on_host(std::string("/") + directory), kCheckedDepth);
-      for (const std::string& path : found.directories) cover(path, empty_dir());
-      for (const std::string& path : found.files) cover(path, empty_file());
-    }
+    for (const std::string& path : private_.directories) cover(path, empty_dir());
+    for (const std::string& path : private_.files) cover(path, empty_file());
   }
 
   void hide(const std::string& path) {
@@ -194,6 +192,7 @@ class Builder {
   }
 
   const HostImageOptions& options_;
+  const PrivatePaths& private_;
   const std::string rootfs_;
   std::string mountinfo_;
   std::vector<ImageMount> mounts_;
@@ -233,11 +232,27 @@ std::vector<std::string> mount_points_below(const std::string& mountinfo,
 HostImage::HostImage(HostImageOptions options, const Clock& clock)
     : options_(std::move(options)), clock_(clock) {}
 
+PrivatePaths HostImage::find_private() const {
+  PrivatePaths all;
+  const std::string root = options_.root == "/" ? "" : options_.root;
+  for (const char* directory : kCheckedForPrivate) {
+    PrivatePaths found = find_private_paths(root + "/" + directory, kCheckedDepth);
+    all.files.insert(all.files.end(), found.files.begin(), found.files.end());
+    all.directories.insert(all.directories.end(), found.directories.begin(),
+                           found.directories.end());
+  }
+  return all;
+}
+
 Result<ImageHandle> HostImage::ensure() {
   const std::lock_guard lock(mutex_);
   const Time now = clock_.now();
   if (handle_ && now - built_ < kFreshFor && now >= built_) return *handle_;
-  BERTH_TRY(handle_, Builder(options_).build());
+  if (!private_ || now - searched_ >= kSearchedFor || now < searched_) {
+    private_ = find_private();
+    searched_ = now;
+  }
+  BERTH_TRY(handle_, Builder(options_, *private_).build());
   built_ = now;
   return *handle_;
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "node/images/image_store.h"
+#include "node/images/public_tree.h"
 
 namespace berth::node {
 
@@ -42,13 +43,15 @@ class HostImage {
   Result<ImageHandle> ensure();
 
  private:
-  Result<ImageHandle> build();
+  PrivatePaths find_private() const;
 
   const HostImageOptions options_;
   const Clock& clock_;
   std::mutex mutex_;
-  std::optional<ImageHandle> handle_;  // guarded by mutex_, as is the next
+  std::optional<ImageHandle> handle_;  // guarded by mutex_, as are the next three
   Time built_;
+  std::optional<PrivatePaths> private_;
+  Time searched_;
 };
 
 /// Mount points below `directory`, parents first, from the text of /proc/self/mountinfo.

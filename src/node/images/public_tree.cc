@@ -64,7 +64,7 @@ class Sync {
     struct stat status{};
     if (::lstat(source.c_str(), &status) != 0) return false;
     if (S_ISLNK(status.st_mode)) return link(source, destination);
-    if (!node::is_public(source)) return false;
+    if (!is_public(status)) return false;
     if (S_ISDIR(status.st_mode)) {
       BERTH_CHECK(clear_unless(destination, S_IFDIR));
       BERTH_CHECK(directory(source, destination, relative));
@@ -165,7 +165,7 @@ bool is_public(const std::string& path) {
 }
 
 bool matches_glob(std::string_view pattern, std::string_view name) {
-  if (pattern.empty()) return name.empty();
+  if (pattern.find('*') == std::string_view::npos) return pattern == name;
   if (pattern.front() == '*') {
     for (size_t taken = 0; taken <= name.size(); ++taken) {
       if (matches_glob(pattern.substr(1), name.substr(taken))) return true;

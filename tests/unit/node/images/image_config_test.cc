@@ -45,34 +45,6 @@ TEST(ImageConfig, RefusesOtherMachines) {
   EXPECT_FALSE(parse_image_config("not json", "amd64"));
 }
 
-constexpr char kPasswd[] =
-    "root:x:0:0:root:/root:/bin/sh\nbroken\nme:x:1000:1001:,,,:/home/me:/bin/sh\n";
-constexpr char kGroup[] = "root:x:0:\nus:x:2000:me,you\nvideo:x:44:me\n";
-
-TEST(ResolveUser, NamesAndNumbers) {
-  const auto of = [](std::string_view user) { return *resolve_user(user, kPasswd, kGroup); };
-  EXPECT_EQ(of("").uid, 0U);
-  EXPECT_EQ(of("").home, "/root");
-  EXPECT_EQ(of("me").uid, 1000U);
-  EXPECT_EQ(of("me").gid, 1001U);
-  EXPECT_THAT(of("me").groups, ElementsAre(2000, 44));
-  EXPECT_EQ(of("1000").home, "/home/me");
-  EXPECT_EQ(of("me:us").gid, 2000U);
-  EXPECT_THAT(of("me:us").groups, IsEmpty());
-  EXPECT_EQ(of("7:8").uid, 7U);
-  EXPECT_EQ(of("7:8").gid, 8U);
-  EXPECT_EQ(of("7").gid, 0U);
-}
-
-TEST(ResolveUser, UnknownNamesAreErrors) {
-  EXPECT_THAT(resolve_user("who", kPasswd, kGroup).error().to_string(), HasSubstr("no user `who`"));
-  EXPECT_THAT(resolve_user("me:who", kPasswd, kGroup).error().to_string(),
-              HasSubstr("no group `who`"));
-  EXPECT_FALSE(resolve_user("4294967295", kPasswd, kGroup));
-  EXPECT_FALSE(resolve_user("-1", kPasswd, kGroup));
-  EXPECT_TRUE(resolve_user("5", "", ""));
-}
-
 TEST(SkopeoErrors, AreSortedByWhoMustAct) {
   const auto code = [](std::string_view text) {
     return read_skopeo_error(text, "docker://r/a:1").code;
