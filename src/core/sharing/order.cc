@@ -1,0 +1,76 @@
+#include "core/sharing/order.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace berth::core {
+
+bool serves_before(const Gang& a, const Gang& b) {
+  if (a.priority != b.priority) return a.priority > b.priority;
+  if (a.created != b.created) return a.created < b.created;
+  return a.name < b.name;
+}
+
+ServiceOrder::ServiceOrder(const State& state, const Entitlements& entitlements,
+                           std::vector<GangId> gangs)
+    : state_(state), entitlements_(entitlements), lines_(state.queues().size()) {
+  for (GangId gang : gangs) lines_[state.gang(gang).queue.index()].gangs.push_back(gang);
+  for (size_t i = 0; i < lines_.size(); ++i) {
+    std::vector<GangId>& line = lines_[i].gangs;
+    std::sort(line.begin(), line.end(),
+              [&](GangId a, GangId b) { return serves_before(state.gang(a), state.gang(b)); });
+    for (QueueId at{static_cast<uint32_t>(i)}; at.valid() && !line.empty();
+         at = state.queue(at).parent)
+      lines_[at.index()].left += line.size();
+    const Queue& queue = state.queues()[i];
+    if (queue.alive && !queue.parent.valid()) roots_.push_back(QueueId{static_cast<uint32_t>(i)});
+  }
+}
+
+/// Any gang of the subtree whose turn is next there: enough to know what it asks for.
+GangId ServiceOrder::head(QueueId id) const {
+  for (;;) {
+    const Line& line = lines_[id.index()];
+    if (line.at < line.gangs.size()) return line.gangs[line.at];
+    for (QueueId child : state_.queue(id).children)
+      if (lines_[child.index()].left > 0) {
+        id = child;
+        break;
+      }
+  }
+}
+
+QueueId ServiceOrder::choose(std::span<const QueueId> siblings) const {
+  QueueId best;
+  std::tuple<bool, double> best_key;
+  for (QueueId id : siblings) {
+    if (lines_[id.index()].left == 0) continue;
+    const Queue& queue = state_.queue(id);
+    const Gang& gang = state_.gang(head(id));
+    const std::optional<double> ratio =
+        entitlements_.guarantee_ratio(id, state_.shape_of(gang.tasks.front()));
+    const bool guaranteed = ratio && *ratio < 1;
+    const std::tuple key(!guaranteed, guaranteed ? *ratio
+                                                 : entitlements_.share(id).dominant() * 1000 /
+                                                       static_cast<double>(queue.weight_milli));
+    if (!best.valid() || key < best_key ||
+        (key == best_key && queue.name < state_.queue(best).name)) {
+      best = id;
+      best_key = key;
+    }
+  }
+  return best;
+}
+
+std::optional<GangId> ServiceOrder::next() {
+  QueueId at = choose(roots_);
+  if (!at.valid()) return std::nullopt;
+  for (;;) {
+    --lines_[at.index()].left;
+    Line& line = lines_[at.index()];
+    if (line.at < line.gangs.size()) return line.gangs[line.at++];
+    at = choose(state_.queue(at).children);
+  }
+}
+
+}  // namespace berth::core
