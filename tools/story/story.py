@@ -7,12 +7,12 @@ import sharing
 from stage import Stage
 
 STEPS = (
-    ("(a) A low-priority batch fills the machine", sharing.batch_fills_the_machine),
-    ("    A team puts a model on line, before it is trained", serving.deploy_untrained),
-    ("(b) A gang of two trains the model", sharing.train),
-    ("(c) The batch goes on where it was", sharing.batch_resumes),
-    ("(d) The trained model replaces the untrained one", serving.roll_over),
-    ("(e) Hogs beside the service", serving.hogs),
+    ("a", "A low-priority batch fills the machine", sharing.batch_fills_the_machine),
+    ("", "A team puts a model on line, before it is trained", serving.deploy_untrained),
+    ("b", "A gang of two trains the model", sharing.train),
+    ("c", "The batch goes on where it was", sharing.batch_resumes),
+    ("d", "The trained model replaces the untrained one", serving.roll_over),
+    ("e", "Hogs beside the service", serving.hogs),
 )
 
 
@@ -20,9 +20,9 @@ def play(stage: Stage) -> None:
     """Raises StoryError where something is not as it should be."""
     stage.programs.random_model()
     stage.timeline.start()
-    for title, step in STEPS:
-        stage.terminal.title(title)
-        stage.timeline.mark(title.split(")")[0].strip(" ("))
+    for letter, title, step in STEPS:
+        stage.terminal.title(f"({letter}) {title}" if letter else f"    {title}")
+        stage.timeline.mark(letter)
         step(stage)
     stage.facts.queues_text = stage.berth.run("get", "queues")
     stage.facts.server_mebibytes = round(stage.server.resident_mebibytes(), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import dataclass, field
@@ -43,9 +44,9 @@ class PodRecord:
 
 
 def devices_of(pod: Object) -> list[str]:
-    """The names of the devices that the pod was given."""
+    """The names of the devices that the pod was given: {"nvidia.com/gpu":[{"id":"gpu-0","milli":1000}]}."""
     text = api.annotation(pod, DEVICES_ANNOTATION)
-    return [name.strip() for name in text.split(",") if name.strip()]
+    return [device["id"] for devices in json.loads(text or "{}").values() for device in devices]
 
 
 def _has_ended(pod: Object) -> bool:
