@@ -1,4 +1,4 @@
-"""Trains a small Llama on a text, data-parallel over the workers of a gang, and writes it as a GGUF file.
+"""Trains a small Llama on a text, data-parallel over the workers of a gang, and writes it as a GGUF file (or as a folder for vLLM).
 
     python train.py --out model.gguf              one process
     WORLD_SIZE=2 JOB_COMPLETION_INDEX=0 MASTER_ADDR=train-0.train python train.py --out …     worker 0 of 2
@@ -20,16 +20,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import checkpoint
 import jax
+import model
 import numpy as np
 import optax
 from jax.experimental import multihost_utils
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-
-import checkpoint
-import model
 from model import Shape
+from transformers_folder import write_folder
 from weights import write_gguf
 
 STOPPED = 128 + signal.SIGTERM
@@ -171,7 +171,10 @@ def train(args: argparse.Namespace, worker: int, workers: int) -> tuple[Any, boo
 
 def finish(args: argparse.Namespace, state: Any) -> None:
     trained = {name: np.asarray(value) for name, value in state[0].items()}
-    write_gguf(args.out, args.name, args.shape, trained)
+    if args.out.suffix == ".gguf":
+        write_gguf(args.out, args.name, args.shape, trained)
+    else:
+        write_folder(args.out, args.shape, trained)
     say(f"wrote {args.out}")
     if args.sample:
         before = model.random_parameters(args.shape, args.seed)
@@ -182,7 +185,7 @@ def finish(args: argparse.Namespace, state: Any) -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     here = Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="GGUF file to write")
+    parser.add_argument("--out", type=Path, required=True, help="NAME.gguf, or a folder for vLLM")
     parser.add_argument("--text", type=Path, default=here / "harbour.txt", help="text to train on")
     parser.add_argument("--name", default="harbour", help="name of the model")
     parser.add_argument("--steps", type=int, default=240, help="0 writes the random start")

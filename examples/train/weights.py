@@ -7,11 +7,12 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-
 from model import VOCABULARY, Shape
 
+SPECIAL_TOKENS = ("<s>", "</s>")
 
-def _byte_characters() -> list[str]:
+
+def byte_characters() -> list[str]:
     """GPT-2's printable stand-in for each byte, in byte order: the spelling llama.cpp expects for byte-level tokens."""
     plain = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     shifted = iter(range(0x100, 0x200))
@@ -19,8 +20,8 @@ def _byte_characters() -> list[str]:
 
 
 def _add_vocabulary(writer: gguf.GGUFWriter) -> None:
-    characters = _byte_characters()
-    tokens = ["<s>", "</s>", *characters]
+    characters = byte_characters()
+    tokens = [*SPECIAL_TOKENS, *characters]
     types = [gguf.TokenType.CONTROL] * 2 + [gguf.TokenType.NORMAL] * 256
     assert len(tokens) == VOCABULARY
     writer.add_tokenizer_model("gpt2")

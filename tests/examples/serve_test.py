@@ -11,7 +11,6 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
-
 import programs
 
 sys.path.insert(0, str(programs.EXAMPLES / "train"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
@@ -9,13 +10,25 @@ import unittest
 from pathlib import Path
 
 import numpy as np
-
 import programs
 
 sys.path.insert(0, str(programs.EXAMPLES / "train"))
 import checkpoint  # noqa: E402
 import harbour  # noqa: E402
 import model  # noqa: E402
+
+
+def _turn_halves(vector: np.ndarray, shape: model.Shape, position: int) -> np.ndarray:
+    """Rotary embedding as transformers does it: element i turns with element i + half."""
+    heads = vector.reshape(shape.heads, shape.head_width)
+    half = shape.head_width // 2
+    angle = position * shape.rope_base ** (-np.arange(half) / half)
+    left, right = heads[:, :half], heads[:, half:]
+    turned = [
+        left * np.cos(angle) - right * np.sin(angle),
+        right * np.cos(angle) + left * np.sin(angle),
+    ]
+    return np.concatenate(turned, axis=-1)
 
 
 class TrainTest(unittest.TestCase):
@@ -109,6 +122,43 @@ class TrainTest(unittest.TestCase):
             checkpoint.load(self.checkpoint, [np.zeros(3)])
         with self.assertRaisesRegex(SystemExit, "not a checkpoint of this model"):
             checkpoint.load(self.checkpoint, [np.zeros(2), np.zeros(2)])
+
+    def test_folder_for_vllm_holds_the_same_model(self) -> None:
+        folder = self.folder / "model"
+        done = programs.run("train/train.py", f"--out={folder}", *programs.TINY, "--steps=0")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        raw = (folder / "model.safetensors").read_bytes()
+        size = int.from_bytes(raw[:8], "little")
+        header, body = json.loads(raw[8 : 8 + size]), raw[8 + size :]
+
+        def tensor(name: str) -> np.ndarray:
+            begin, end = header[name]["data_offsets"]
+            return np.frombuffer(body[begin:end], np.float32).reshape(header[name]["shape"])
+
+        shape = model.Shape(width=32, layers=1, hidden=96)
+        expected = model.random_parameters(shape, seed=1)
+        down = tensor("model.layers.0.mlp.down_proj.weight")
+        np.testing.assert_array_equal(down, expected["blk.0.ffn_down.weight"])
+        # The attention score of two positions is the same in both ways of turning.
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((2, shape.width)).astype(np.float32)
+        q, k = (
+            _turn_halves(x[i] @ tensor(f"model.layers.0.self_attn.{n}_proj.weight").T, shape, at)
+            for i, n, at in ((0, "q", 5), (1, "k", 2))
+        )
+        rotated = [
+            np.asarray(
+                model._rotate(
+                    (x[i] @ expected[f"blk.0.attn_{n}.weight"].T)
+                    .reshape(1, 1, shape.heads, shape.head_width)
+                    .repeat(6, axis=1),
+                    shape.rope_base,
+                )
+            )[0, at]
+            for i, n, at in ((0, "q", 5), (1, "k", 2))
+        ]
+        scores = (rotated[0] * rotated[1]).sum(axis=-1)
+        np.testing.assert_allclose((q * k).sum(axis=-1), scores, rtol=1e-4)
 
     def test_bad_arguments_are_explained(self) -> None:
         done = programs.run("train/train.py", "--out=x", "--text=/nowhere")

@@ -65,9 +65,9 @@ class Programs:
         path.write_text(text)
         return path
 
-    def random_model(self) -> None:
+    def random_model(self, name: str) -> None:
         """The weights before training, for the first deployment."""
-        out = self.data / "models" / "random.gguf"
+        out = self.data / "models" / name
         command = [self.python, self.place / "train" / "train.py", "--steps=0", f"--out={out}"]
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:

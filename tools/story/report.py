@@ -26,7 +26,7 @@ def make(stage: Stage, seconds: float) -> dict[str, Any]:
     return {
         "machine": _machine(),
         "commit": _commit(),
-        "engine": stage.engine,
+        "engine": stage.engine.name,
         "seconds": round(seconds, 1),
         "story_s": round(now, 1),
         "queues": _queues(records, now),

@@ -21,12 +21,14 @@ LOAD_SECONDS = 6.0
 
 
 def deploy_untrained(stage: Stage) -> None:
-    stage.apply("serve.yaml", *_engine_replacement(stage))
+    stage.apply("serve.yaml", *stage.engine.manifest_changes("random"))
     wait = stage.wait_for(
         "the model's pod says why it waits", lambda: stage.waiting("app=harbour"), 15
     )
     stage.keep_wait("product", *wait)
-    stage.wait_for("the model answers", lambda: _one_ready_server(stage), 60)
+    stage.wait_for(
+        "the model answers", lambda: _one_ready_server(stage), 30 + stage.engine.ready_limit_s
+    )
     stage.facts.samples["before"] = _sample(stage)
     record = stage.newest_pod("harbour")
     stage.terminal.say(
@@ -35,10 +37,6 @@ def deploy_untrained(stage: Stage) -> None:
         "product",
     )
     stage.terminal.say(f"{PROMPT!r} goes on as {stage.facts.samples['before'][:60]!r}", "product")
-
-
-def _engine_replacement(stage: Stage) -> list[tuple[str, str]]:
-    return [("--engine=llama.cpp", f"--engine={stage.engine}")]
 
 
 def _one_ready_server(stage: Stage) -> bool:
@@ -68,7 +66,7 @@ def _sample(stage: Stage) -> str:
 def roll_over(stage: Stage) -> None:
     load = _start_load(stage, _address(stage), seconds=0)
     old = {api.name_of(pod) for pod in stage.running("app=harbour")}
-    stage.apply("serve.yaml", *_engine_replacement(stage), ("random.gguf", "trained.gguf"))
+    stage.apply("serve.yaml", *stage.engine.manifest_changes("trained"))
     began = time.monotonic()
 
     def rolled_over() -> bool:
@@ -76,7 +74,9 @@ def roll_over(stage: Stage) -> None:
         names = {api.name_of(pod) for pod in pods}
         return bool(names) and not names & old and all(api.is_ready(pod) for pod in pods)
 
-    stage.wait_for("the new version has replaced the old one", rolled_over, 60)
+    stage.wait_for(
+        "the new version has replaced the old one", rolled_over, 30 + stage.engine.ready_limit_s
+    )
     took = time.monotonic() - began
     result = json.loads(stage.end_child(load))
     stage.facts.rollout = {**result, "rollover_seconds": round(took, 2)}
@@ -153,14 +153,16 @@ def _cpu_seconds(stage: Stage, pod: str) -> float:
 def _measure_without_berth(stage: Stage) -> None:
     """The same server and the same hogs as plain processes, side by side."""
     port = free_port()
-    model = stage.programs.data / "models" / "trained.gguf"
+    model = stage.programs.data / "models" / stage.engine.model("trained")
     place = stage.programs.place
     server = stage.child(
-        *(stage.programs.python, place / "serve" / "serve.py", f"--engine={stage.engine}"),
+        *(stage.programs.python, place / "serve" / "serve.py", f"--engine={stage.engine.name}"),
         *(f"--model={model}", f"--port={port}", "--drain=0"),
     )
     url = f"http://127.0.0.1:{port}"
-    stage.wait_for("a server without Berth answers", lambda: _healthy(url), 60)
+    stage.wait_for(
+        "a server without Berth answers", lambda: _healthy(url), stage.engine.ready_limit_s
+    )
     hogs = [
         stage.child(sys.executable, place / "hogs" / "hog.py", "cpu", "--processes=8"),
         stage.child(sys.executable, place / "hogs" / "hog.py", "memory", "--mebibytes=512"),

@@ -36,7 +36,8 @@ def _all_parts_have_saved(stage: Stage) -> bool:
 
 
 def train(stage: Stage) -> None:
-    stage.apply("train.yaml")
+    trained = stage.engine.model("trained")
+    stage.apply("train.yaml", ("trained.gguf", trained))
     wait = stage.wait_for("the gang says why it waits", lambda: stage.waiting("app=train"), 15)
     stage.keep_wait("research", *wait)
     stage.expect(f"the reason names the GPU: {wait[1]}", "gpu" in wait[1].lower())
@@ -56,7 +57,7 @@ def train(stage: Stage) -> None:
     stage.expect("the batch gave GPUs back", bool(stage.evicted()))
     stage.expect(
         "the trained model was written",
-        (stage.programs.data / "models" / "trained.gguf").is_file(),
+        (stage.programs.data / "models" / trained).exists(),
     )
 
 

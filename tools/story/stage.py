@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import api
 from api import ApiError, Object
+from engines import Engine
 from programs import EXAMPLES, Programs, StoryError
 from server import Server
 from terminal import Terminal
@@ -39,7 +40,9 @@ class Facts:
 
 
 class Stage:
-    def __init__(self, server: Server, programs: Programs, terminal: Terminal, engine: str) -> None:
+    def __init__(
+        self, server: Server, programs: Programs, terminal: Terminal, engine: Engine
+    ) -> None:
         self.programs = programs
         self.terminal = terminal
         self.engine = engine

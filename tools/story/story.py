@@ -18,7 +18,7 @@ STEPS = (
 
 def play(stage: Stage) -> None:
     """Raises StoryError where something is not as it should be."""
-    stage.programs.random_model()
+    stage.programs.random_model(stage.engine.model("random"))
     stage.timeline.start()
     for letter, title, step in STEPS:
         stage.terminal.title(f"({letter}) {title}" if letter else f"    {title}")
