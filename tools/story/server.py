@@ -75,9 +75,11 @@ class Server:
         ready, _, _ = select.select([self._process.stdout], [], [], READY_LIMIT_S)
         line = self._process.stdout.readline().strip() if ready else ""
         if not line:
-            raise ApiError(
-                f"berth serve is not ready after {READY_LIMIT_S:.0f} s; its log:\n{self.log_tail()}"
-            )
+            code = self._process.poll() if not ready else self._process.wait(timeout=STOP_LIMIT_S)
+            problem = f"is not ready after {READY_LIMIT_S:.0f} s"
+            if code is not None:
+                problem = f"ended with exit code {code}"
+            raise ApiError(f"berth serve {problem}; its log:\n{self.log_tail()}")
         self._terminal.say(f"berth serve: {line} ({time.monotonic() - began:.2f} s)", "berth")
         return line
 
