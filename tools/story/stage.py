@@ -102,7 +102,9 @@ class Stage:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            # Out of reach of Ctrl-C, but in one session: the kernel shares CPUs among sessions, and
+            # what is compared with Berth is a machine on which nobody shares anything out.
+            process_group=0,
         )
         self._children.append(process)
         return process
