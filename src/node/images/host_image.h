@@ -17,11 +17,11 @@ inline constexpr char kHostImage[] = "host";
 
 struct HostImageOptions {
   /// Where the skeleton and the public copy of /etc are kept.
-  std::string state_dir;
+  std::string state_dir = {};
   /// Directories that show beside the system's own: shared software, data sets.
-  std::vector<std::string> extra_dirs;
+  std::vector<std::string> extra_dirs = {};
   /// Directories that never show, even below one that does: Berth's own data.
-  std::vector<std::string> hidden;
+  std::vector<std::string> hidden = {};
   /// The machine's root; tests use another.
   std::string root = "/";
 };

@@ -1,6 +1,5 @@
 #include "node/images/image_config.h"
 
-
 #include <boost/json/parse.hpp>
 #include <fmt/format.h>
 #include <sys/utsname.h>

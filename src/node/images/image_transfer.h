@@ -11,8 +11,8 @@ namespace berth::node {
 
 /// Where skopeo takes an image from.
 struct ImageSource {
-  std::string transport;       ///< `docker-archive:/x.tar`, `oci:/dir:tag`, `docker://...`
-  std::string suggested_name;  ///< the name that the file itself gives, or empty
+  std::string transport = {};       ///< `docker-archive:/x.tar`, `oci:/dir:tag`, `docker://...`
+  std::string suggested_name = {};  ///< the name that the file itself gives, or empty
 };
 
 /// Finds out what a file or directory holds: an archive of `docker save`, an OCI archive or an OCI
@@ -20,7 +20,8 @@ struct ImageSource {
 Result<ImageSource> recognise_image(const std::string& path);
 
 struct RegistryAccess {
-  std::string auth_file;  ///< as `docker login` or `skopeo login` writes; empty: the tool's own
+  std::string auth_file =
+      {};  ///< as `docker login` or `skopeo login` writes; empty: the tool's own
 };
 
 /// An image as it lies unpacked in a directory.

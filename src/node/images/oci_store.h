@@ -18,10 +18,10 @@
 namespace berth::node {
 
 struct OciStoreOptions {
-  std::string directory;  ///< `images` below Berth's data
-  RegistryAccess access;
-  std::vector<std::string> host_dirs;  ///< shown in the image `host` beside the system's own
-  std::vector<std::string> hidden;     ///< never shown in it; the data directory is one
+  std::string directory = {};  ///< `images` below Berth's data
+  RegistryAccess access = {};
+  std::vector<std::string> host_dirs = {};  ///< shown in the image `host` beside the system's own
+  std::vector<std::string> hidden = {};     ///< never shown in it; the data directory is one
   /// Garbage: at or above `high` of the disk in use, images that nobody uses go, least recently
   /// used first, until `low` (the kubelet's defaults).
   int gc_high_percent = 85;

@@ -14,11 +14,12 @@
 namespace berth::node {
 
 struct CniNetworkOptions {
-  std::string data_dir;  ///< records and address leases, below Berth's own data
+  std::string data_dir = {};  ///< records and address leases, below Berth's own data
   std::vector<std::string> plugin_dirs = {"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"};
-  std::string conf_dir;              ///< somebody else's network; empty: Berth's own bridge
-  std::optional<Subnet> pod_subnet;  ///< for the own bridge; unset: one that collides with nothing
-  std::optional<Subnet> service_subnet;
+  std::string conf_dir = {};  ///< somebody else's network; empty: Berth's own bridge
+  std::optional<Subnet> pod_subnet =
+      {};  ///< for the own bridge; unset: one that collides with nothing
+  std::optional<Subnet> service_subnet = {};
   std::string netns_dir = "/run/netns";
 };
 

@@ -9,15 +9,17 @@ namespace berth::node {
 
 /// What a pod asks of the network.
 struct PodNetworkRequest {
-  std::string pod_uid;
-  std::string pod_namespace;
+  std::string pod_uid = {};
+  std::string pod_namespace = {};
   std::string pod_name;
+  std::string hostname = {};   ///< `spec.hostname`; empty: the pod's name
+  std::string subdomain = {};  ///< `spec.subdomain`
   /// The name under /run/netns: `pod_netns_name(pod_uid)`, so that a restart finds it again.
-  std::string netns_name;
+  std::string netns_name = {};
   /// Values of the annotations `kubernetes.io/ingress-bandwidth` and `.../egress-bandwidth`:
   /// quantities in bits per second, empty when unlimited.
-  std::string ingress_bandwidth;
-  std::string egress_bandwidth;
+  std::string ingress_bandwidth = {};
+  std::string egress_bandwidth = {};
   bool host_network = false;
 };
 

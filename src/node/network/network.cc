@@ -1,0 +1,133 @@
+#include "node/network/network.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "node/files.h"
+#include "platform/process.h"
+
+namespace berth::node {
+namespace {
+
+Result<std::optional<Subnet>> read_subnet(const std::string& text, const std::string& option) {
+  if (text.empty()) return std::optional<Subnet>();
+  auto subnet = parse_subnet(text);
+  if (!subnet) {
+    Error error = subnet.error();
+    error.where = option;
+    return std::unexpected(std::move(error));
+  }
+  return std::optional<Subnet>(*subnet);
+}
+
+}  // namespace
+
+Network::Network(std::string data_dir, std::unique_ptr<CniNetwork> cni)
+    : data_dir_(std::move(data_dir)), cni_(std::move(cni)) {}
+
+Result<std::unique_ptr<Network>> Network::start(NetworkOptions options, client::ApiClient& client) {
+  CniNetworkOptions cni_options;
+  cni_options.data_dir = options.data_dir + "/network";
+  cni_options.plugin_dirs = std::move(options.cni_plugin_dirs);
+  cni_options.conf_dir = std::move(options.cni_conf_dir);
+  BERTH_TRY(cni_options.pod_subnet, read_subnet(options.pod_subnet, "--pod-subnet"));
+  BERTH_TRY(cni_options.service_subnet, read_subnet(options.service_subnet, "--service-subnet"));
+  if (platform::find_program("nft").empty())
+    return fail(ErrorCode::kUnsupported, "`nft` is not installed, which Services need", "",
+                "install it (Debian and Ubuntu: `apt install nftables`)");
+  BERTH_TRY(std::unique_ptr<CniNetwork> cni, CniNetwork::open(std::move(cni_options)));
+  std::unique_ptr<Network> network(new Network(std::move(options.data_dir), std::move(cni)));
+  network->start_following(client);
+  return network;
+}
+
+Network::~Network() {
+  stop_following();
+}
+
+void Network::start_following(client::ApiClient& client) {
+  thread_ = std::thread([this] { loop_.run(); });
+  loop_.post([this, &client] {
+    proxy_ = std::make_unique<ServiceProxy>(
+        client, loop_, ServiceProxy::Options{.network = service_network()}, hosts_);
+    proxy_->start();
+  });
+}
+
+void Network::stop_following() {
+  if (!thread_.joinable()) return;
+  loop_.post([this] { proxy_.reset(); });
+  loop_.stop();
+  thread_.join();
+}
+
+ServiceNetwork Network::service_network() const {
+  const BridgePlan& plan = cni_->plan();
+  ServiceNetwork network{
+      .table = plan.bridge, .services = plan.services, .pods = std::nullopt, .bridge = ""};
+  if (cni_->owns_bridge()) {
+    network.pods = plan.pods;
+    network.bridge = plan.bridge;
+  }
+  return network;
+}
+
+std::string Network::hosts_path(const std::string& pod_uid) const {
+  return data_dir_ + "/pods/" + pod_uid + "/hosts";
+}
+
+Result<PodAttachment> Network::ensure_pod_network(const PodNetworkRequest& request) {
+  BERTH_TRY(PodAttachment attachment, cni_->ensure_pod_network(request));
+  if (request.host_network) return attachment;
+  ServiceProxy::LocalPod pod{.uid = request.pod_uid,
+                             .ns = request.pod_namespace,
+                             .name = request.pod_name,
+                             .ip = attachment.ips.front(),
+                             .hosts_path = hosts_path(request.pod_uid)};
+  BERTH_CHECK(make_directories(std::filesystem::path(pod.hosts_path).parent_path().string(), 0700));
+  JsonObject spec;
+  spec["hostname"] = request.hostname;
+  spec["subdomain"] = request.subdomain;
+  JsonObject metadata;
+  metadata["name"] = request.pod_name;
+  const Json known(JsonObject{{"metadata", std::move(metadata)}, {"spec", std::move(spec)}});
+  BERTH_CHECK(hosts_.put(pod.uid, pod.hosts_path, pod.ns,
+                         own_host_lines(&known, pod.ns, pod.name, pod.ip)));
+  loop_.post([this, pod] {
+    if (proxy_) proxy_->add_pod(pod);
+  });
+  return attachment;
+}
+
+Result<> Network::release(const std::string& pod_uid) {
+  // In the loop's order, so that nothing it still does for the pod brings the file back.
+  loop_.post([this, pod_uid] {
+    if (proxy_) proxy_->remove_pod(pod_uid);
+  });
+  return cni_->release(pod_uid);
+}
+
+Result<std::vector<std::string>> Network::list() {
+  return cni_->list();
+}
+
+Result<> Network::sweep(const std::set<std::string>& known) {
+  BERTH_TRY(const std::vector<std::string> held, list());
+  for (const std::string& uid : held) {
+    if (!known.contains(uid)) BERTH_CHECK(release(uid));
+  }
+  return {};
+}
+
+Result<bool> Network::cleanup_all() {
+  BERTH_TRY(const std::vector<std::string> pods, list());
+  if (!pods.empty()) return false;
+  stop_following();
+  platform::ProcessOptions nft;
+  nft.argv = {"nft", "-f", "-"};
+  nft.input = nft_removal(service_network());
+  BERTH_TRY([[maybe_unused]] const platform::ProcessResult removed, platform::run_checked(nft));
+  return cni_->cleanup();
+}
+
+}  // namespace berth::node

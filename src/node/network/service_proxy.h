@@ -1,0 +1,79 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "client/api_client.h"
+#include "client/informer.h"
+#include "node/network/hosts_file.h"
+#include "node/network/service_rules.h"
+#include "platform/event_loop.h"
+
+namespace berth::node {
+
+/// Follows Services, EndpointSlices and Pods, and keeps three things in line with them: addresses
+/// of new Services, Berth's nftables table, and the hosts files. Changes of one burst are worked
+/// off together.
+///
+/// Made, used and destroyed on the loop's thread, which waits for `nft` while rules change.
+class ServiceProxy {
+ public:
+  struct Options {
+    ServiceNetwork network;
+    /// The first change after a quiet time waits this long for its burst.
+    Duration gather = Duration::milliseconds(20);
+    /// After a failure of `nft`.
+    Duration retry = Duration::seconds(5);
+    /// How often to see whether the table is still there: loading a firewall's own rules often
+    /// begins with removing everybody's.
+    Duration verify = Duration::seconds(30);
+  };
+  /// A pod of this machine whose hosts file is kept.
+  struct LocalPod {
+    std::string uid;
+    std::string ns;
+    std::string name;
+    std::string ip;
+    std::string hosts_path;
+  };
+
+  ServiceProxy(client::ApiClient& client, platform::EventLoop& loop, Options options,
+               HostsFiles& hosts);
+  ~ServiceProxy();
+  ServiceProxy(const ServiceProxy&) = delete;
+  ServiceProxy& operator=(const ServiceProxy&) = delete;
+
+  void start();
+  void add_pod(LocalPod pod);
+  void remove_pod(const std::string& uid);
+
+ private:
+  void verify_later();
+  void changed();
+  void reconcile();
+  void allocate(const std::vector<SharedJson>& services);
+  void apply_rules(const std::vector<SharedJson>& services, const std::vector<SharedJson>& slices);
+  void update_hosts(const std::vector<SharedJson>& services, const std::vector<SharedJson>& slices);
+  void write_own(const LocalPod& pod);
+  void report(const Result<>& result);
+
+  client::ApiClient& client_;
+  platform::EventLoop& loop_;
+  const Options options_;
+  HostsFiles& hosts_;
+  client::Informer services_;
+  client::Informer slices_;
+  client::Informer pods_;
+  std::map<std::string, LocalPod> local_pods_;
+  std::string applied_;
+  std::set<std::string> asked_;  ///< patches in flight or done, by object and version
+  std::string reported_;         ///< the last failure said, so that it is said once
+  platform::EventLoop::TimerId timer_ = 0;
+  platform::EventLoop::TimerId verify_timer_ = 0;
+  bool scheduled_ = false;
+};
+
+}  // namespace berth::node
