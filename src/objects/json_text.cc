@@ -1,13 +1,12 @@
 #include "objects/json_text.h"
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <cmath>
 #include <deque>
 #include <utility>
 
 #include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value_stack.hpp>
 #include <fmt/format.h>
 
@@ -82,19 +81,28 @@ class TreeHandler {
     stack_.push_string(part);
     return true;
   }
-  bool on_number_part(boost::json::string_view, Error&) { return true; }
+  bool on_number_part(boost::json::string_view part, Error&) {
+    number_.append(part.data(), part.size());
+    return true;
+  }
   bool on_int64(int64_t value, boost::json::string_view, Error&) {
     begin_value();
+    number_.clear();
     stack_.push_int64(value);
     return true;
   }
   bool on_uint64(uint64_t value, boost::json::string_view, Error&) {
     begin_value();
+    number_.clear();
     stack_.push_uint64(value);
     return true;
   }
-  bool on_double(double value, boost::json::string_view, Error&) {
+  bool on_double(double value, boost::json::string_view part, Error&) {
     begin_value();
+    // The library's own value may be off in the last bit.
+    number_.append(part.data(), part.size());
+    std::from_chars(number_.data(), number_.data() + number_.size(), value);
+    number_.clear();
     stack_.push_double(value);
     return true;
   }
@@ -173,6 +181,7 @@ class TreeHandler {
   std::vector<Level> levels_;
   std::deque<std::string> unescaped_;
   std::string partial_key_;
+  std::string number_;
   std::vector<DuplicateKey> duplicates_;
 };
 

@@ -189,6 +189,26 @@ Result<Requirement> expression_from(const Json& expression) {
   return requirement;
 }
 
+/// Where two names that only selectors have are kept.
+std::string_view stored_path(std::string_view path) {
+  if (path == "source") return "source.component";             // of an Event
+  if (path == "status.successful") return "status.succeeded";  // of a Job
+  return path;
+}
+
+/// What a field of the kind counts as when it is not set.
+std::string unset_text(const Kind& kind, std::string_view path) {
+  const Struct* schema = kind.schema;
+  const Field* field = nullptr;
+  for (std::string_view step : split(stored_path(path), '.')) {
+    field = schema != nullptr ? schema->find(step) : nullptr;
+    schema = field != nullptr && field->type == Type::kObject ? field->object : nullptr;
+  }
+  if (field == nullptr) return {};
+  if (field->type == Type::kBool) return "false";
+  return field->type == Type::kInt32 || field->type == Type::kInt64 ? "0" : "";
+}
+
 }  // namespace
 
 Result<LabelSelector> LabelSelector::parse(std::string_view text) {
@@ -266,6 +286,7 @@ Result<FieldSelector> FieldSelector::parse(const Kind& kind, std::string_view te
                   {},
                   fmt::format("use metadata.name{}{}", kind.selectable_fields.empty() ? "" : ", ",
                               fmt::join(kind.selectable_fields, ", ")));
+    term.absent = unset_text(kind, term.path);
     selector.terms_.push_back(std::move(term));
   }
   return selector;
@@ -273,7 +294,8 @@ Result<FieldSelector> FieldSelector::parse(const Kind& kind, std::string_view te
 
 bool FieldSelector::matches(const Json& object) const {
   return std::ranges::all_of(terms_, [&](const Term& term) {
-    return (text_at(object, term.path) == term.value) == term.equal;
+    const std::string text = text_at(object, stored_path(term.path));
+    return ((text.empty() ? term.absent : text) == term.value) == term.equal;
   });
 }
 

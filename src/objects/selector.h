@@ -39,13 +39,15 @@ class LabelSelector {
   bool nothing_ = false;
 };
 
-/// A field selector: `status.phase!=Running,spec.nodeName=n1`.
+/// A field selector: `status.phase!=Running,spec.nodeName=n1`. A flag or number that is not set
+/// counts as false or 0.
 class FieldSelector {
  public:
   struct Term {
     std::string path;
     std::string value;
     bool equal = true;
+    std::string absent{};  ///< what a field that is not set counts as: "false", "0"
     bool operator==(const Term&) const = default;
   };
 

@@ -99,10 +99,26 @@ std::string how_to_fix_type(const Field& field, const Json& value, std::string_v
   return {};
 }
 
+/// A patch can make what a text could not: a document too deep to be read again.
+bool is_deeper_than(const Json& value, int levels) {
+  if (levels < 0) return true;
+  if (const JsonObject* object = value.if_object())
+    return std::ranges::any_of(
+        *object, [levels](const auto& each) { return is_deeper_than(each.value(), levels - 1); });
+  if (const JsonArray* array = value.if_array())
+    return std::ranges::any_of(
+        *array, [levels](const Json& each) { return is_deeper_than(each, levels - 1); });
+  return false;
+}
+
 /// Walks a document beside its schema. Keeps the structs above, to tell where a field belongs.
 class ShapeCheck {
  public:
   Issues run(const Kind& kind, const Json& object) {
+    if (is_deeper_than(object, kMaxDepth)) {
+      sink_.add(Issue::Kind::kWrongType, fmt::format("is nested deeper than {} levels", kMaxDepth));
+      return sink_.take();
+    }
     if (const JsonObject* members = object.if_object()) {
       check_object(*kind.schema, *members);
     } else {
@@ -182,11 +198,6 @@ class ShapeCheck {
 
   std::string where_it_belongs(const Struct& schema, const JsonObject& object,
                                std::string_view key) const {
-    std::vector<std::string_view> candidates;
-    for (const Field& field : schema.fields)
-      if (!object.contains(field.name)) candidates.push_back(field.name);
-    if (const std::string_view meant = closest(key, candidates); !meant.empty())
-      return fmt::format("did you mean `{}`?", meant);
     // A field one step too high or too low is a matter of indentation.
     for (const Field& field : schema.fields) {
       const Field& inner = field.type == Type::kList ? *field.item : field;
@@ -194,6 +205,11 @@ class ShapeCheck {
           inner.object->find(key) != nullptr)
         return fmt::format("it belongs under `{}`: indent it", field.name);
     }
+    std::vector<std::string_view> candidates;
+    for (const Field& field : schema.fields)
+      if (!object.contains(field.name)) candidates.push_back(field.name);
+    if (const std::string_view meant = closest(key, candidates); !meant.empty())
+      return fmt::format("did you mean `{}`?", meant);
     for (size_t i = levels_.size() - 1; i-- > 0;)
       if (levels_[i].schema->find(key) != nullptr)
         return levels_[i].name.empty()

@@ -54,10 +54,26 @@ class ValueCheck {
     if (members == nullptr) return {};
     check_metadata(kind, *members);
     check_object(*kind.schema, *members);
-    return sink_.take();
+    Issues issues = sink_.take();
+    drop_copied_requests(issues);
+    return issues;
   }
 
  private:
+  /// Requests that were defaulted from limits repeat what is wrong with those.
+  static void drop_copied_requests(Issues& issues) {
+    constexpr std::string_view kRequests = ".resources.requests";
+    std::erase_if(issues, [&](const Issue& issue) {
+      const size_t at = issue.path.find(kRequests);
+      if (at == std::string::npos) return false;
+      std::string limits = issue.path;
+      limits.replace(at, kRequests.size(), ".resources.limits");
+      return std::ranges::any_of(issues, [&](const Issue& other) {
+        return other.path == limits && other.what == issue.what;
+      });
+    });
+  }
+
   void check_metadata(const Kind& kind, const JsonObject& object) {
     if (kind.plural.empty()) return;  // the body of a request, or a configuration
     const JsonObject& metadata = object_of(object, "metadata");

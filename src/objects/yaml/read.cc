@@ -1,0 +1,312 @@
+#include <algorithm>
+#include <exception>
+#include <sstream>
+#include <utility>
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include "objects/path.h"
+#include "objects/yaml.h"
+#include "objects/yaml/scalar.h"
+
+namespace berth::objects {
+namespace {
+
+constexpr std::string_view kYamlTag = "tag:yaml.org,2002:";
+
+/// What stops the parser from inside its callbacks; caught in parse_yaml.
+struct Refused : std::exception {
+  Refused(Position where, std::string why, std::string how = {})
+      : at(where), what_text(std::move(why)), fix(std::move(how)) {}
+  Position at;
+  std::string what_text, fix;
+};
+
+Position position(const YAML::Mark& mark) {
+  return {mark.line + 1, mark.column + 1};
+}
+
+/// Builds one document from the parser's events.
+class DocumentBuilder : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    scalar(mark, nullptr, anchor, "");
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
+    scalar(mark, value_of(mark, tag, text), anchor, tag == "?" ? std::string_view(text) : "");
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto known = anchors_.find(anchor);
+    if (known == anchors_.end())
+      throw Refused(position(mark), "an alias refers to the value that it stands in");
+    count(mark, known->second.cost);
+    if (expects_key()) {
+      take_key(mark, key_text(mark, known->second.value), false);
+      return;
+    }
+    value(mark, known->second.value);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(mark, JsonArray(), anchor);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(mark, JsonObject(), anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapEnd() override {
+    apply_merges();
+    close();
+  }
+
+  bool has_value() const { return has_value_; }
+  YamlDocument take() { return std::move(document_); }
+  void start() {
+    document_ = {};
+    anchors_.clear();
+    frames_.clear();
+    path_.clear();
+    has_value_ = false;
+  }
+
+ private:
+  struct Frame {
+    Json value;
+    YAML::Mark mark;
+    YAML::anchor_t anchor;
+    size_t cost_before;
+    size_t path_size;  // of this value's own path
+    std::string key{};
+    bool has_key = false, merge_key = false;
+    std::vector<Json> merges{};
+  };
+  struct Anchored {
+    Json value;
+    size_t cost;
+  };
+
+  void count(const YAML::Mark& mark, size_t cost) {
+    cost_ += cost;
+    if (cost_ > kMaxYamlNodes)
+      throw Refused(position(mark),
+                    fmt::format("the document expands to more than {} values", kMaxYamlNodes),
+                    "use fewer aliases");
+  }
+
+  Json value_of(const YAML::Mark& mark, const std::string& tag, const std::string& text) {
+    if (tag == "?" || tag.empty()) return finite(mark, resolve_plain_scalar(text), text);
+    if (tag == "!" || tag == std::string(kYamlTag) + "str") return Json(text);
+    if (tag == std::string(kYamlTag) + "binary")
+      throw Refused(position(mark), "the tag !!binary is not supported",
+                    "write base64 as a string");
+    if (tag.starts_with(kYamlTag)) return finite(mark, resolve_plain_scalar(text), text);
+    throw Refused(position(mark), fmt::format("the tag `{}` is not supported", tag), "remove it");
+  }
+
+  static Json finite(const YAML::Mark& mark, Json value, const std::string& text) {
+    const std::string_view body =
+        text.starts_with('+') || text.starts_with('-') ? std::string_view(text).substr(1) : text;
+    if (value.is_string() && body.size() == 4 && body[0] == '.' &&
+        std::string_view(".inf.Inf.INF.nan.NaN.NAN").find(body) % 4 == 0)
+      throw Refused(position(mark), fmt::format("`{}` is not a finite number", text),
+                    "put it in quotes if it is text");
+    return value;
+  }
+
+  bool expects_key() const {
+    return !frames_.empty() && frames_.back().value.is_object() && !frames_.back().has_key;
+  }
+
+  std::string key_text(const YAML::Mark& mark, const Json& key) const {
+    if (key.is_string()) return std::string(key.get_string());
+    if (key.is_null() || key.is_structured())
+      throw Refused(position(mark), "a key must be text", "put it in quotes");
+    return canonical_json(key);
+  }
+
+  void scalar(const YAML::Mark& mark, Json scalar_value, YAML::anchor_t anchor,
+              std::string_view plain) {
+    const size_t cost = 1 + (scalar_value.is_string() ? scalar_value.get_string().size() / 32 : 0);
+    count(mark, cost);
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = {scalar_value, cost};
+    if (expects_key()) {
+      take_key(mark, plain == "<<" ? "<<" : key_text(mark, scalar_value), plain == "<<");
+      return;
+    }
+    value(mark, std::move(scalar_value));
+  }
+
+  void take_key(const YAML::Mark& mark, std::string key, bool merge) {
+    Frame& frame = frames_.back();
+    path_.resize(frame.path_size);
+    frame.has_key = true;
+    frame.merge_key = merge;
+    if (!merge) {
+      append_key(path_, key);
+      if (frame.value.get_object().contains(key))
+        document_.duplicates.push_back({path_, position(mark)});
+      document_.positions.set(path_, position(mark));
+    }
+    frame.key = std::move(key);
+  }
+
+  /// Sets `path_` to where the next value goes; keys have done so already.
+  void enter_item(const YAML::Mark& mark) {
+    if (frames_.empty()) {
+      document_.positions.set("", position(mark));
+      return;
+    }
+    Frame& frame = frames_.back();
+    if (!frame.value.is_array()) return;
+    path_.resize(frame.path_size);
+    append_index(path_, frame.value.get_array().size());
+    document_.positions.set(path_, position(mark));
+  }
+
+  void open(const YAML::Mark& mark, Json empty, YAML::anchor_t anchor) {
+    if (expects_key())
+      throw Refused(position(mark), "a key must be text",
+                    "quote a value that starts with `{` or `[`");
+    if (frames_.size() >= static_cast<size_t>(kMaxDepth))
+      throw Refused(position(mark), fmt::format("nested deeper than {} levels", kMaxDepth));
+    enter_item(mark);
+    const size_t before = cost_;
+    count(mark, 1);
+    frames_.push_back({std::move(empty), mark, anchor, before, path_.size()});
+  }
+
+  void close() {
+    Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    path_.resize(frame.path_size);
+    if (frame.anchor != YAML::NullAnchor) {
+      const size_t cost = cost_ - frame.cost_before;
+      count(frame.mark, cost);  // an anchored value is kept twice
+      anchors_[frame.anchor] = {frame.value, cost};
+    }
+    store(frame.mark, std::move(frame.value));
+  }
+
+  void value(const YAML::Mark& mark, Json stored) {
+    enter_item(mark);
+    store(mark, std::move(stored));
+  }
+
+  void store(const YAML::Mark& mark, Json stored) {
+    if (frames_.empty()) {
+      has_value_ = !stored.is_null();
+      document_.value = std::move(stored);
+      return;
+    }
+    Frame& frame = frames_.back();
+    if (JsonArray* array = frame.value.if_array()) {
+      array->push_back(std::move(stored));
+      return;
+    }
+    frame.has_key = false;
+    if (std::exchange(frame.merge_key, false)) {
+      add_merge(mark, frame, std::move(stored));
+    } else {
+      frame.value.get_object()[frame.key] = std::move(stored);
+    }
+  }
+
+  static void add_merge(const YAML::Mark& mark, Frame& frame, Json stored) {
+    if (stored.is_object()) {
+      frame.merges.push_back(std::move(stored));
+      return;
+    }
+    const JsonArray* list = stored.if_array();
+    if (list == nullptr || !std::ranges::all_of(*list, [](const Json& v) { return v.is_object(); }))
+      throw Refused(position(mark), "`<<` takes a map or a list of maps");
+    for (const Json& each : *list) frame.merges.push_back(each);
+  }
+
+  /// A map's own keys win over merged ones, an earlier merged map over a later one.
+  void apply_merges() {
+    Frame& frame = frames_.back();
+    JsonObject& object = frame.value.get_object();
+    for (const Json& merged : frame.merges)
+      for (const auto& [key, member] : merged.get_object())
+        if (!object.contains(key)) object[key] = member;
+  }
+
+  YamlDocument document_;
+  std::unordered_map<YAML::anchor_t, Anchored> anchors_;
+  std::vector<Frame> frames_;
+  std::string path_;
+  size_t cost_ = 0;  // of all documents of the text together
+  bool has_value_ = false;
+};
+
+std::unexpected<Error> bad_yaml(std::string_view file, Position at, std::string what,
+                                std::string fix) {
+  return fail(ErrorCode::kInvalid, std::move(what),
+              file.empty() ? fmt::format("{}:{}", at.line, at.column)
+                           : fmt::format("{}:{}:{}", file, at.line, at.column),
+              std::move(fix));
+}
+
+std::string fix_for(std::string_view message, std::string_view text, Position at) {
+  // A tab where spaces should be is invisible, and what the parser says then rarely names it.
+  std::istringstream lines{std::string(text)};
+  std::string line;
+  for (int i = 0; i < at.line && std::getline(lines, line); ++i) {
+  }
+  const size_t first = line.find_first_not_of(" \t");
+  if (line.substr(0, first).find('\t') != std::string::npos) return "indent with spaces, not tabs";
+  if (message.find("map value") != std::string_view::npos ||
+      message.find("end of map") != std::string_view::npos)
+    return "check the indentation here and in the line above, and put text with `: ` in quotes";
+  return {};
+}
+
+}  // namespace
+
+void Positions::set(std::string path, Position at) {
+  by_path_.insert_or_assign(std::move(path), at);
+}
+
+Position Positions::find(std::string_view path) const {
+  std::string at(path);
+  for (;;) {
+    if (const auto known = by_path_.find(at); known != by_path_.end()) return known->second;
+    if (at.empty()) return {};
+    // A bracketed key may hold dots: a path that ends in one is cut at its bracket.
+    const size_t cut = at.back() == ']' ? at.rfind('[') : at.find_last_of(".");
+    at.resize(cut == std::string::npos ? 0 : cut);
+  }
+}
+
+Result<std::vector<YamlDocument>> parse_yaml(std::string_view text, std::string_view file) {
+  std::vector<YamlDocument> documents;
+  DocumentBuilder builder;
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    builder.start();
+    while (parser.HandleNextDocument(builder)) {
+      if (builder.has_value()) documents.push_back(builder.take());
+      builder.start();
+    }
+  } catch (const Refused& refused) {
+    return bad_yaml(file, refused.at, refused.what_text, refused.fix);
+  } catch (const YAML::Exception& error) {
+    const Position at = position(error.mark);
+    return bad_yaml(file, at, "not YAML: " + error.msg, fix_for(error.msg, text, at));
+  }
+  return documents;
+}
+
+}  // namespace berth::objects
