@@ -132,6 +132,10 @@ def show(report: dict[str, Any], stage: Stage, out: Terminal) -> None:
             f"  {name:<9} {row['guaranteed']:>6} GPU   {row['gpu_seconds']:>9.1f}   {row['pods']:>6}"
             f"   {row['evicted']:>7}   {row['longest_wait_s']:>10.1f} s"
         )
+    shares = ", ".join(
+        f"{queue} {held:g}" for queue, held in report["sharing_while_training"].items()
+    )
+    out.line(f"\n  (f) when all three wanted the machine, they held: {shares}")
     _show_findings(report, stage.facts, out)
 
 

@@ -47,18 +47,28 @@ def train(stage: Stage) -> None:
         60,
     )
     now = stage.timeline.now_s()
+    for record in stage.evicted():
+        stage.terminal.say(f"{record.name} was asked to leave, and saved its place", record.queue)
+    stage.expect("the batch gave GPUs back", bool(stage.evicted()))
     placed = {api.name_of(pod): ", ".join(devices_of(pod)) for pod in gang}
     for name, devices in placed.items():
         stage.terminal.say(f"{name} runs on {devices}", "research")
-    stage.facts.sharing = held_at(stage.timeline.records(), now)
+    _check_shares(stage, held_at(stage.timeline.records(), now))
     _follow_training(stage, [api.name_of(pod) for pod in gang])
-    for pod, queue in ((record.name, record.queue) for record in stage.evicted()):
-        stage.terminal.say(f"{pod} had been asked to leave, and saved its place", queue)
-    stage.expect("the batch gave GPUs back", bool(stage.evicted()))
     stage.expect(
         "the trained model was written",
         (stage.programs.data / "models" / trained).exists(),
     )
+
+
+def _check_shares(stage: Stage, held: dict[str, float]) -> None:
+    """At the moment when all three teams want the machine, each has what it was promised and asks for."""
+    stage.facts.sharing = held
+    text = ", ".join(f"{queue} {count:g}" for queue, count in sorted(held.items()))
+    stage.terminal.say(f"GPUs now: {text}", "berth")
+    asked = {"research": 2.0, "product": 0.5, "batch": 1.0}
+    for queue, wanted in asked.items():
+        stage.expect(f"{queue} holds {wanted:g} GPUs: {text}", held.get(queue, 0.0) >= wanted)
 
 
 def _follow_training(stage: Stage, workers: list[str]) -> None:

@@ -18,6 +18,7 @@ STEPS = (
 
 def play(stage: Stage) -> None:
     """Raises StoryError where something is not as it should be."""
+    stage.terminal.say("writing a model with random weights, for the first deployment", "story")
     stage.programs.random_model(stage.engine.model("random"))
     stage.timeline.start()
     for letter, title, step in STEPS:
