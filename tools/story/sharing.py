@@ -46,6 +46,7 @@ def train(stage: Stage) -> None:
         lambda: found if len(found := stage.running("app=train")) == 2 else None,
         60,
     )
+    stage.timeline.observe(stage.api.pods())
     now = stage.timeline.now_s()
     for record in stage.evicted():
         stage.terminal.say(f"{record.name} was asked to leave, and saved its place", record.queue)
