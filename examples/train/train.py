@@ -188,7 +188,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="NAME.gguf, or a folder for vLLM")
     parser.add_argument("--text", type=Path, default=here / "harbour.txt", help="text to train on")
     parser.add_argument("--name", default="harbour", help="name of the model")
-    parser.add_argument("--steps", type=int, default=160, help="0 writes the random start")
+    parser.add_argument("--steps", type=int, default=200, help="0 writes the random start")
     parser.add_argument("--batch", type=int, default=4, help="rows a worker and step")
     parser.add_argument("--length", type=int, default=128, help="bytes a row")
     parser.add_argument("--width", type=int, default=Shape.width)
