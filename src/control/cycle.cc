@@ -82,8 +82,8 @@ class Cycle {
       const GangId id{static_cast<uint32_t>(i)};
       const Gang& gang = state_.gangs()[i];
       if (!gang.alive) continue;
-      const size_t holding = running(gang);
       if (!gang.intent.empty()) roll_forward(id);
+      const size_t holding = running(gang);
       const bool broken = gang.declared && holding > 0 && holding < gang.min;
       if (!broken) {
         if (gang.below_min_since.ns != 0) act(MarkBroken{gang.name, std::nullopt});
@@ -123,6 +123,11 @@ class Cycle {
       const Placement one[] = {member};
       if (!place_exactly(state_, trial_, entitlements, one)) continue;
       act(Bind{state_.spell(member), false});
+    }
+    // Nothing of it came about: it starts anew.
+    if (running(gang) == 0) {
+      act(ClearIntent{gang.name});
+      wake_at(state_.now() + Duration::milliseconds(1));
     }
   }
 

@@ -111,40 +111,98 @@ uint64_t State::hash() const {
   return Hash::mix(sum);
 }
 
+QueueUpsert State::describe(QueueId id) const {
+  const Queue& q = queue(id);
+  const auto quota = [&](const Quota& kept) {
+    QuotaSpec spec{kept.cpu_milli, kept.memory_bytes, {}};
+    for (const auto& row : kept.accelerators)
+      spec.accelerators.push_back({std::string(names_.text(row.key)), row.milli, 0});
+    return spec;
+  };
+  return {q.name,         wanted_parents_[id.index()],
+          q.weight_milli, quota(q.guaranteed),
+          quota(q.limit), q.reclaim,
+          q.times};
+}
+
+NodeUpsert State::describe(NodeId id) const {
+  const Node& n = node(id);
+  const auto text = [&](NameId name) { return std::string(names_.text(name)); };
+  NodeUpsert event;
+  event.name = n.name;
+  event.capacity = n.capacity;
+  event.unschedulable = n.unschedulable;
+  event.ready = n.ready;
+  for (const Device& d : n.devices)
+    event.devices.push_back({text(d.id), text(d.resource), text(d.model), text(d.link_domain),
+                             d.memory_bytes, d.numa, d.healthy, d.busy});
+  for (const CountedResource& c : n.counted)
+    event.counted.push_back({text(c.resource), text(c.model), c.capacity, c.accelerator.valid()});
+  for (const Label& label : n.labels) event.labels.emplace_back(text(label.key), text(label.value));
+  for (const Taint& taint : n.taints) event.taints.push_back(core::spell(taint, names_));
+  return event;
+}
+
+GangUpsert State::describe(GangId id) const {
+  const Gang& g = gang(id);
+  return {g.name,
+          wanted_queues_[id.index()],
+          g.priority,
+          g.min,
+          g.max,
+          std::string(names_.text(g.topology_key)),
+          g.topology_required,
+          g.created,
+          g.deadline.ns == 0 ? Duration{} : g.deadline - g.created};
+}
+
+TaskUpsert State::describe(TaskId id) const {
+  const Task& t = task(id);
+  TaskUpsert event;
+  event.name = t.name;
+  event.ns = names_.text(t.ns);
+  if (t.gang.valid()) {
+    const std::string& gang_name = gang(t.gang).name;
+    if (gang_name != t.name) event.gang = gang_name;
+    event.queue = wanted_queues_[t.gang.index()];
+  }
+  event.managed = t.managed;
+  event.gated = t.gated;
+  event.preemptible = t.preemptible;
+  event.restartable = t.restartable;
+  event.backfilled = t.backfilled;
+  event.priority = t.priority;
+  event.shape = core::spell(shape(t.shape), names_);
+  for (const Label& label : labels(t.labels))
+    event.labels.emplace_back(names_.text(label.key), names_.text(label.value));
+  event.created = t.created;
+  event.expected_duration = t.expected_duration;
+  event.last_checkpoint = t.last_checkpoint;
+  event.grace = t.grace;
+  event.phase = t.phase;
+  if (t.holds_place()) {
+    const PlaceSpec place = spell(Placement{id, t.node, t.devices});
+    event.node = place.node;
+    event.devices = place.devices;
+    event.started = t.started;
+    event.release_by = t.release_by;
+    event.released_for = t.released_for;
+  }
+  return event;
+}
+
 std::vector<Event> State::snapshot() const {
   std::vector<Event> events;
   events.push_back(Tick{now_});
   events.push_back(policy_);
-  const auto text = [&](NameId id) { return std::string(names_.text(id)); };
-
-  const auto quota = [&](const Quota& kept) {
-    QuotaSpec spec{kept.cpu_milli, kept.memory_bytes, {}};
-    for (const auto& row : kept.accelerators)
-      spec.accelerators.push_back({text(row.key), row.milli, 0});
-    return spec;
-  };
-  for (size_t i = 0; i < queues_.size(); ++i) {
-    const Queue& q = queues_[i];
-    if (!q.alive) continue;
-    events.push_back(QueueUpsert{q.name, wanted_parents_[i], q.weight_milli, quota(q.guaranteed),
-                                 quota(q.limit), q.reclaim, q.times});
-  }
+  for (uint32_t i = 0; i < queues_.size(); ++i)
+    if (queues_[i].alive) events.push_back(describe(QueueId{i}));
 
   UsageWindow window;
-  for (const Node& n : nodes_) {
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    const Node& n = nodes_[i];
     if (n.name.empty()) continue;
-    NodeUpsert event{
-        .name = n.name, .capacity = n.capacity, .unschedulable = n.unschedulable, .ready = n.ready};
-    for (const Device& d : n.devices)
-      event.devices.push_back({text(d.id), text(d.resource), text(d.model), text(d.link_domain),
-                               d.memory_bytes, d.numa, d.healthy, d.busy});
-    for (const CountedResource& c : n.counted)
-      event.counted.push_back({text(c.resource), text(c.model), c.capacity, c.accelerator.valid()});
-    for (const Label& label : n.labels)
-      event.labels.emplace_back(text(label.key), text(label.value));
-    for (const Taint& taint : n.taints) event.taints.push_back(core::spell(taint, names_));
-    events.push_back(std::move(event));
-    if (!n.alive) events.push_back(NodeRemove{n.name});
+    events.push_back(describe(NodeId{i}));
     if (n.measured_cpu_permille >= 0 || n.measured_memory_permille >= 0 ||
         n.measured_device_permille >= 0)
       window.samples.push_back({n.name, n.measured_cpu_permille, n.measured_memory_permille,
@@ -152,56 +210,25 @@ std::vector<Event> State::snapshot() const {
   }
   if (!window.samples.empty()) events.push_back(std::move(window));
 
-  // Gangs and tasks in their order of arrival, which breaks ties.
-  std::vector<const Gang*> gangs;
-  for (const Gang& g : gangs_)
-    if (g.alive && g.declared) gangs.push_back(&g);
-  std::sort(gangs.begin(), gangs.end(),
-            [](const Gang* a, const Gang* b) { return a->sequence < b->sequence; });
-  for (const Gang* g : gangs)
-    events.push_back(GangUpsert{g->name, wanted_queues_[static_cast<size_t>(g - gangs_.data())],
-                                g->priority, g->min, g->max, text(g->topology_key),
-                                g->topology_required, g->created,
-                                g->deadline.ns == 0 ? Duration{} : g->deadline - g->created});
-  std::vector<const Task*> tasks;
-  for (const Task& t : tasks_)
-    if (t.phase != TaskPhase::kGone) tasks.push_back(&t);
-  std::sort(tasks.begin(), tasks.end(),
-            [](const Task* a, const Task* b) { return a->sequence < b->sequence; });
-  for (const Task* t : tasks) {
-    TaskUpsert event;
-    event.name = t->name;
-    event.ns = text(t->ns);
-    if (t->gang.valid()) {
-      const std::string& gang_name = gang(t->gang).name;
-      if (gang_name != t->name) event.gang = gang_name;
-      event.queue = wanted_queues_[t->gang.index()];
-    }
-    event.managed = t->managed;
-    event.gated = t->gated;
-    event.preemptible = t->preemptible;
-    event.restartable = t->restartable;
-    event.backfilled = t->backfilled;
-    event.priority = t->priority;
-    event.shape = core::spell(shape(t->shape), names_);
-    for (const Label& label : labels(t->labels))
-      event.labels.emplace_back(text(label.key), text(label.value));
-    event.created = t->created;
-    event.expected_duration = t->expected_duration;
-    event.last_checkpoint = t->last_checkpoint;
-    event.grace = t->grace;
-    event.phase = t->phase;
-    if (t->holds_place()) {
-      const PlaceSpec place =
-          spell(Placement{TaskId{static_cast<uint32_t>(t - tasks_.data())}, t->node, t->devices});
-      event.node = place.node;
-      event.devices = place.devices;
-      event.started = t->started;
-      event.release_by = t->release_by;
-      event.released_for = t->released_for;
-    }
-    events.push_back(std::move(event));
-  }
+  // Gangs and tasks in their order of arrival.
+  const auto in_order = [](const auto& items, auto id, const auto& wanted) {
+    std::vector<decltype(id)> ids;
+    for (uint32_t i = 0; i < items.size(); ++i)
+      if (wanted(items[i])) ids.push_back(decltype(id){i});
+    std::sort(ids.begin(), ids.end(), [&](auto a, auto b) {
+      return items[a.index()].sequence < items[b.index()].sequence;
+    });
+    return ids;
+  };
+  for (GangId id : in_order(gangs_, GangId{}, [](const Gang& g) { return g.alive && g.declared; }))
+    events.push_back(describe(id));
+  for (TaskId id :
+       in_order(tasks_, TaskId{}, [](const Task& t) { return t.phase != TaskPhase::kGone; }))
+    events.push_back(describe(id));
+
+  // A node that is gone is remembered for the tasks that are still known to be there.
+  for (const Node& n : nodes_)
+    if (!n.name.empty() && !n.alive) events.push_back(NodeRemove{n.name});
 
   for (const Gang& g : gangs_) {
     if (!g.alive) continue;

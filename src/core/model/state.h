@@ -103,6 +103,11 @@ class State {
   /// Events that make an empty State equal to this one. Not within a Trial.
   std::vector<Event> snapshot() const;
 
+  /// The event that says what is known of one thing.
+  QueueUpsert describe(QueueId id) const;
+  NodeUpsert describe(NodeId id) const;
+  GangUpsert describe(GangId id) const;
+  TaskUpsert describe(TaskId id) const;
   /// The place by names.
   PlaceSpec spell(const Placement& placement) const;
   /// Nothing where the task, node or a device of it is not known.

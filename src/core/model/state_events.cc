@@ -435,7 +435,9 @@ void State::leave_gang(TaskId id) {
   if (!gang.valid()) return;
   drop_member_claim(id);
   std::erase(gangs_[gang.index()].tasks, id);
-  std::erase_if(gangs_[gang.index()].intent, [&](const Placement& p) { return p.task == id; });
+  std::vector<Placement>& intent = gangs_[gang.index()].intent;
+  std::erase_if(intent, [&](const Placement& p) { return p.task == id; });
+  if (intent.empty()) gangs_[gang.index()].plan = 0;
   tasks_[id.index()].gang = {};
   free_gang_if_unused(gang);
 }

@@ -8,8 +8,9 @@
 namespace berth::core {
 namespace {
 
-bool is_running_place(const Task& task) {
-  return task.holds_place() && task.phase != TaskPhase::kReleasing;
+/// What was only assumed may have been placed a moment ago, in this very decision.
+bool can_stop(const Task& task) {
+  return task.phase == TaskPhase::kBound || task.phase == TaskPhase::kRunning;
 }
 
 /// What could yield together. A gang's growth stands before its minimum in the list of units.
@@ -123,7 +124,8 @@ class Search {
     std::vector<TaskId> holding;
     for (TaskId task_id : gang.tasks) {
       const Task& task = state_.task(task_id);
-      if (!is_running_place(task)) continue;
+      if (task.phase == TaskPhase::kAssumed) return;
+      if (!can_stop(task)) continue;
       if (!task.preemptible) return;  // one member that may not yield keeps the gang
       holding.push_back(task_id);
     }
