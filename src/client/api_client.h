@@ -32,16 +32,16 @@ struct Target {
 };
 
 struct ListOptions {
-  std::string label_selector;  ///< Kubernetes syntax; empty selects all
-  std::string field_selector;
+  std::string label_selector = {};  ///< Kubernetes syntax; empty selects all
+  std::string field_selector = {};
   int64_t limit = 0;  ///< 0: everything in one answer
-  std::string continue_token;
+  std::string continue_token = {};
 };
 
 struct List {
   std::vector<SharedJson> items;
-  std::string resource_version;
-  std::string continue_token;
+  std::string resource_version = {};
+  std::string continue_token = {};
 };
 
 enum class PatchType { kJson, kMerge, kStrategicMerge, kApply };
@@ -53,16 +53,17 @@ struct WriteOptions {
 };
 
 struct DeleteOptions {
-  std::optional<Duration> grace;           ///< unset: the object's own
+  std::optional<Duration> grace = {};      ///< unset: the object's own
   std::string propagation = "Background";  ///< Background, Foreground or Orphan
-  std::string precondition_uid;
-  std::string precondition_resource_version;
+  std::string precondition_uid = {};
+  std::string precondition_resource_version = {};
 };
 
 struct WatchOptions {
-  std::string resource_version;  ///< empty: from now; with `send_initial_events`, the state first
-  std::string label_selector;
-  std::string field_selector;
+  std::string resource_version =
+      {};  ///< empty: from now; with `send_initial_events`, the state first
+  std::string label_selector = {};
+  std::string field_selector = {};
   bool send_initial_events = false;
 };
 
