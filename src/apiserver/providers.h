@@ -35,7 +35,8 @@ struct LogRequest {
 class LogSink {
  public:
   virtual ~LogSink() = default;
-  /// Takes the bytes in any case. False: enough for now, write no more until `LogStream::resume`.
+  /// Takes the bytes in any case. False: enough for now, write no more until `LogStream::resume`,
+  /// which may come while this is still returning: post it to the thread that writes.
   virtual bool write(std::string bytes) = 0;
   /// The last call.
   virtual void end(Result<> how) = 0;

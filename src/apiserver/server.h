@@ -13,7 +13,9 @@
 namespace berth::apiserver {
 
 struct ServerOptions {
-  std::filesystem::path data_dir;  ///< made, 0700, when it is missing; held by one server at a time
+  /// Made when it is missing; held by one server at a time. 0711: other users reach the socket in
+  /// it, and nothing else, so what parts keep in it has modes of its own.
+  std::filesystem::path data_dir;
   std::string address = "127.0.0.1";
   uint16_t port = 0;  ///< 0 picks a free one
   /// Outlives the server.

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "apiserver/api/request.h"
+#include "apiserver/storage/store.h"
+
+namespace berth::apiserver {
+
+/// What must hold, beyond the object itself, before a new object is stored; and what it is given
+/// then: a pod the number behind its priority class, a Service its address, a namespace its label.
+Answer<> admit_new(Transaction& transaction, const Subject& subject, Json& object,
+                   const WriteContext& context, Time now);
+
+/// Namespaces and priority classes that a cluster always has.
+std::vector<std::pair<StoreKey, Json>> initial_objects();
+
+/// Keeps users who are not administrators from taking the machine over through a pod: no privileged
+/// containers, no namespaces or folders of the host. A user known to the kernel may mount own
+/// folders, running under the own user id.
+Answer<> check_pod_security(const Subject& subject, const Json& pod, const Caller& caller);
+
+}  // namespace berth::apiserver

@@ -1,0 +1,118 @@
+#include "apiserver/server.h"
+
+#include <future>
+#include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "apiserver/access/authorizer.h"
+#include "apiserver/access/identity.h"
+#include "apiserver/api/admission.h"
+#include "apiserver/api/upkeep.h"
+#include "apiserver/http/handler.h"
+#include "apiserver/in_process_client.h"
+#include "apiserver/kubeconfig.h"
+#include "platform/storage/files.h"
+#include "platform/tls/certificates.h"
+
+namespace berth::apiserver {
+namespace {
+
+class EmbeddedServer final : public Server {
+ public:
+  EmbeddedServer(ServerOptions options, platform::FileLock lock, std::unique_ptr<Store> store,
+                 std::unique_ptr<objects::Registry> registry)
+      : options_(std::move(options)),
+        lock_(std::move(lock)),
+        registry_(std::move(registry)),
+        store_(std::move(store)),
+        api_(*store_, *registry_, *options_.clock),
+        identity_(*store_, ::geteuid()),
+        authorizer_(*store_),
+        streams_(api_),
+        handler_({api_, identity_, authorizer_, streams_}),
+        client_(api_),
+        upkeep_(api_) {}
+  ~EmbeddedServer() override { stop(); }
+
+  Result<> begin() {
+    BERTH_CHECK(upkeep_.create_initial_objects());
+    BERTH_TRY(const platform::CertificateFiles files,
+              platform::ensure_certificates(options_.data_dir / "pki",
+                                            {options_.address, "127.0.0.1", "localhost"},
+                                            options_.clock->now()));
+    platform::HttpServerOptions http;
+    http.address = options_.address;
+    http.port = options_.port;
+    http.tls = {files.certificate, files.key};
+    http.local_socket = socket();
+    BERTH_TRY(http_, platform::HttpServer::start(
+                         http, [this](std::shared_ptr<platform::HttpExchange> exchange) {
+                           ready_.wait();
+                           handler_.handle(std::move(exchange));
+                         }));
+    handler_.set_address(fmt::format("{}:{}", options_.address, http_->port()));
+    ready_promise_.set_value();
+    BERTH_TRY(const std::string token, ensure_admin_token(identity_, kubeconfig()));
+    BERTH_CHECK(write_kubeconfig(kubeconfig(), address(), files.ca, token));
+    upkeep_.start();
+    return {};
+  }
+
+  void provide(Providers providers) override { handler_.set_providers(providers); }
+  client::ApiClient& client() override { return client_; }
+  std::string address() const override {
+    return fmt::format("https://{}:{}", options_.address, http_->port());
+  }
+  std::filesystem::path kubeconfig() const override { return options_.data_dir / "kubeconfig"; }
+  std::filesystem::path socket() const override { return options_.data_dir / "api.sock"; }
+
+  void stop() override {
+    upkeep_.stop();
+    streams_.stop_all();
+    if (http_) http_->stop();
+    store_->stop();
+    handler_.set_providers({});
+  }
+
+ private:
+  const ServerOptions options_;
+  const platform::FileLock lock_;
+  const std::unique_ptr<objects::Registry> registry_;
+  const std::unique_ptr<Store> store_;
+  ObjectsApi api_;
+  Identity identity_;
+  Authorizer authorizer_;
+  Streams streams_;
+  Handler handler_;
+  InProcessClient client_;
+  Upkeep upkeep_;
+  std::promise<void> ready_promise_;
+  std::shared_future<void> ready_ = ready_promise_.get_future().share();
+  std::unique_ptr<platform::HttpServer> http_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options) {
+  const std::filesystem::path& folder = options.data_dir;
+  BERTH_CHECK(platform::ensure_folder(folder, 0711));
+  auto lock = platform::FileLock::acquire(folder / "lock");
+  if (!lock) {
+    Error error = lock.error();
+    if (error.code == ErrorCode::kConflict) {
+      error.what = "another Berth uses this data folder: " + error.what;
+      error.fix = "stop it, or choose another folder with --data";
+    }
+    return std::unexpected(std::move(error));
+  }
+  BERTH_CHECK(platform::ensure_folder(folder / "store", 0700));
+  BERTH_TRY(auto store, Store::open(folder / "store" / "state.db", Store::Limits()));
+  auto server = std::make_unique<EmbeddedServer>(std::move(options), *std::move(lock),
+                                                 std::move(store), objects::Registry::built_in());
+  BERTH_CHECK(server->begin());
+  return server;
+}
+
+}  // namespace berth::apiserver
