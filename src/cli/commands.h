@@ -20,13 +20,12 @@ void add_get(CLI::App& root, const Globals& globals, int& exit_code);
 void add_logs(CLI::App& root, const Globals& globals, int& exit_code);
 void add_plan(CLI::App& root, int& exit_code);
 void add_queue(CLI::App& root, const Globals& globals, int& exit_code);
-void add_replay(CLI::App& root, int& exit_code);
 void add_run(CLI::App& root, const Globals& globals, int& exit_code);
 void add_scale(CLI::App& root, const Globals& globals, int& exit_code);
 void add_simulate(CLI::App& root, int& exit_code);
 void add_status(CLI::App& root, const Globals& globals, int& exit_code);
 void add_top(CLI::App& root, const Globals& globals, int& exit_code);
 void add_user(CLI::App& root, const Globals& globals, int& exit_code);
-void add_version(CLI::App& root, int& exit_code);
+void add_version(CLI::App& root, const Globals& globals, int& exit_code);
 
 }  // namespace berth::cli

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <openssl/evp.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -98,6 +99,15 @@ Result<> read_user(const Json& user, const fs::path& file, Endpoint& endpoint) {
 
 }  // namespace
 
+std::string base64(std::string_view bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                     reinterpret_cast<const unsigned char*>(bytes.data()),
+                                     static_cast<int>(bytes.size()));
+  text.resize(static_cast<size_t>(length));
+  return text;
+}
+
 SearchPath SearchPath::of_this_user() {
   SearchPath search;
   if (const char* list = std::getenv("KUBECONFIG"); list != nullptr) {
@@ -168,6 +178,9 @@ Result<Endpoint> find_endpoint(const Globals& globals, const SearchPath& search)
     found.emplace();
     found->socket = socket;
     found->source = socket.string();
+    // An added user's namespace has their name.
+    const passwd* user = ::geteuid() == 0 ? nullptr : ::getpwuid(::geteuid());
+    if (user != nullptr) found->ns = user->pw_name;
   }
   if (!found) {
     return fail(ErrorCode::kUnavailable, "no server is known", "",
@@ -175,6 +188,23 @@ Result<Endpoint> find_endpoint(const Globals& globals, const SearchPath& search)
   }
   if (!globals.ns.empty()) found->ns = globals.ns;
   return *std::move(found);
+}
+
+Result<Endpoint> find_local_endpoint(const Globals& globals, const SearchPath& search) {
+  BERTH_TRY(Endpoint endpoint, find_endpoint(globals, search));
+  if (!endpoint.socket.empty()) return endpoint;
+  std::vector<fs::path> sockets{fs::path(endpoint.source).parent_path() / "api.sock"};
+  sockets.insert(sockets.end(), search.sockets.begin(), search.sockets.end());
+  for (const fs::path& socket : sockets) {
+    if (::access(socket.c_str(), W_OK) != 0) continue;
+    Endpoint local;
+    local.socket = socket;
+    local.source = socket.string();
+    local.ns = endpoint.ns;
+    return local;
+  }
+  return fail(ErrorCode::kUnavailable, "the server is not on this machine, or has no local socket",
+              endpoint.source, "run this where `berth serve` runs, or write a manifest");
 }
 
 }  // namespace berth::cli

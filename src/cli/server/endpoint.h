@@ -38,7 +38,12 @@ struct SearchPath {
 /// Reads one context of a kubeconfig. Relative file names in it are relative to it.
 Result<Endpoint> read_kubeconfig(const std::filesystem::path& file, const std::string& context);
 
+std::string base64(std::string_view bytes);
+
 /// The server that these options mean. The message when there is none says how to start one.
 Result<Endpoint> find_endpoint(const Globals& globals, const SearchPath& search);
+
+/// The same server through its local socket, where the kernel vouches for who we are.
+Result<Endpoint> find_local_endpoint(const Globals& globals, const SearchPath& search);
 
 }  // namespace berth::cli

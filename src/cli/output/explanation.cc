@@ -1,0 +1,81 @@
+#include "cli/output/explanation.h"
+
+#include <fmt/format.h>
+
+#include "cli/output/print.h"
+#include "objects/json_text.h"
+
+namespace berth::cli {
+namespace {
+
+std::string state_of(const Json& pod) {
+  const std::string_view phase = objects::find_string(pod, {"status", "phase"}, "Pending");
+  const std::string_view node = objects::find_string(pod, {"spec", "nodeName"});
+  if (phase == "Pending") return node.empty() ? "waiting" : fmt::format("starting on {}", node);
+  if (phase == "Running") return fmt::format("running on {}", node);
+  return phase == "Succeeded" ? "done" : "failed";
+}
+
+void add_line(std::string& body, std::string_view name, std::string_view text) {
+  if (!text.empty()) body += fmt::format("  {:<12}{}\n", name, text);
+}
+
+std::string text_of(const Json& reason) {
+  if (reason.is_string()) return std::string(reason.get_string());
+  return std::string(objects::find_string(reason, {"text"}));
+}
+
+}  // namespace
+
+std::string devices_of(const Json& pod) {
+  const std::string_view text =
+      objects::find_string(pod, {"metadata", "annotations", "berth.dev/devices"});
+  const auto parsed = objects::parse_json(text.empty() ? "{}" : text);
+  if (!parsed) return {};
+  std::string devices;
+  for (const auto& [resource, list] : objects::find_object(parsed->value, {})) {
+    if (!list.is_array()) continue;
+    for (const Json& device : list.get_array()) {
+      devices += fmt::format("{}{}", devices.empty() ? fmt::format("{} ", resource) : ", ",
+                             objects::find_string(device, {"id"}));
+      const int64_t milli = objects::find_int(device, {"milli"}, 1000);
+      if (milli < 1000) devices += fmt::format(" ({}%)", milli / 10);
+    }
+  }
+  return devices;
+}
+
+Explanation explain_pod(const Json& pod, const Json& answer, bool colour) {
+  Explanation explanation;
+  const std::string state = state_of(pod);
+  explanation.heading = fmt::format(
+      "pod {}: {}", objects::find_string(pod, {"metadata", "name"}),
+      paint(state, state == "waiting" ? Colour::kYellow : Colour::kGreen, colour));
+  std::string& body = explanation.body;
+  add_line(body, "why", objects::find_string(answer, {"summary"}));
+  for (const Json& reason : objects::find_array(answer, {"reasons"})) {
+    add_line(body, "because", text_of(reason));
+  }
+  for (const Json& change : objects::find_array(answer, {"changes"})) {
+    add_line(body, "would help", text_of(change));
+  }
+  const std::string_view queue = objects::find_string(answer, {"queue"});
+  const int64_t position = objects::find_int(answer, {"position"});
+  if (!queue.empty()) {
+    add_line(body, "queue",
+             position > 0 ? fmt::format("{}, position {}", queue, position) : std::string(queue));
+  }
+  add_line(body, "gang", objects::find_string(answer, {"gang"}));
+  add_line(body, "next", objects::find_string(answer, {"next"}));
+  add_line(body, "devices", devices_of(pod));
+  return explanation;
+}
+
+std::string explain_line(const Json& answer) {
+  const std::string_view summary = objects::find_string(answer, {"summary"});
+  if (!summary.empty()) return std::string(summary);
+  const JsonArray& reasons = objects::find_array(answer, {"reasons"});
+  return reasons.empty() ? std::string() : text_of(reasons[0]);
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "objects/json.h"
+
+namespace berth::cli {
+
+struct Explanation {
+  std::string heading;  ///< `pod train-0: waiting`
+  std::string body;     ///< indented lines; equal for pods that wait for the same
+};
+
+/// What the server says of a pod (`/berth/v1/explain/...`), for people.
+Explanation explain_pod(const Json& pod, const Json& answer, bool colour);
+
+/// The same in one line, for progress on stderr.
+std::string explain_line(const Json& answer);
+
+/// `nvidia.com/gpu gpu-0, gpu-1`: the devices that a pod was given; empty when none.
+std::string devices_of(const Json& pod);
+
+}  // namespace berth::cli

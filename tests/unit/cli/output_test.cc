@@ -1,0 +1,139 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/output/amounts.h"
+#include "cli/output/explanation.h"
+#include "cli/output/outline.h"
+#include "cli/output/print.h"
+#include "cli/tenants/queue_tree.h"
+#include "objects/json_text.h"
+
+namespace berth::cli {
+namespace {
+
+Json json(std::string_view text) {
+  auto parsed = objects::parse_json(text);
+  EXPECT_TRUE(parsed) << text;
+  return parsed ? std::move(parsed->value) : Json(nullptr);
+}
+
+const Time kNow = *parse_time("2026-11-23T10:05:00Z");
+
+TEST(TextTable, LinesUpCells) {
+  TextTable table({"NAME", "STATUS"});
+  table.add({"a-long-name", "Running"});
+  table.add({"ü", "Ok"});
+  EXPECT_EQ(table.to_string(),
+            "NAME          STATUS\n"
+            "a-long-name   Running\n"
+            "ü             Ok\n");
+}
+
+TEST(ReadTable, TakesTheColumnsThatWereAskedFor) {
+  const Json table = json(R"({
+    "columnDefinitions":[{"name":"Name"},{"name":"Restarts"},{"name":"Node","priority":1}],
+    "rows":[{"cells":["web-0",3,"n1"],"object":{"metadata":{"namespace":"team"}}},
+            {"cells":["web-1",null,"n2"],"object":{"metadata":{"namespace":"team"}}}]})");
+  const PrintedTable narrow = read_table(table, false, false, "pod/");
+  EXPECT_THAT(narrow.header, testing::ElementsAre("NAME", "RESTARTS"));
+  EXPECT_THAT(narrow.rows[0], testing::ElementsAre("pod/web-0", "3"));
+  EXPECT_THAT(narrow.rows[1], testing::ElementsAre("pod/web-1", "<none>"));
+  const PrintedTable wide = read_table(table, true, true);
+  EXPECT_THAT(wide.header, testing::ElementsAre("NAMESPACE", "NAME", "RESTARTS", "NODE"));
+  EXPECT_THAT(wide.rows[0], testing::ElementsAre("team", "web-0", "3", "n1"));
+}
+
+TEST(Outline, ShowsAPod) {
+  const Json pod = json(R"({
+    "apiVersion":"v1","kind":"Pod",
+    "metadata":{"name":"web-0","namespace":"team","uid":"u","resourceVersion":"7",
+      "creationTimestamp":"2026-11-23T10:00:00Z","labels":{"app":"web"},
+      "annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}"},
+      "ownerReferences":[{"kind":"ReplicaSet","name":"web"}]},
+    "spec":{"nodeName":"n1","containers":[{"name":"main","image":"host","command":["sh","-c","true"],
+      "resources":{"limits":{"cpu":"2"}}}]},
+    "status":{"phase":"Running","startTime":"2026-11-23T10:04:00Z","conditions":[
+      {"type":"Ready","status":"True","lastTransitionTime":"2026-11-23T10:04:30Z","reason":"Fine"}]}})");
+  EXPECT_EQ(outline(pod, kNow),
+            "Name:             web-0\n"
+            "Namespace:        team\n"
+            "Kind:             Pod (v1)\n"
+            "Created:          2026-11-23T10:00:00Z (5m ago)\n"
+            "Owned by:         ReplicaSet/web\n"
+            "Labels:\n"
+            "  app:            web\n"
+            "Annotations:      <none>\n"
+            "Spec:\n"
+            "  Node Name:      n1\n"
+            "  Containers:\n"
+            "    main:\n"
+            "      Image:      host\n"
+            "      Command:    sh -c true\n"
+            "      Resources:\n"
+            "        Limits:\n"
+            "          cpu:    2\n"
+            "Status:\n"
+            "  Phase:          Running\n"
+            "  Start Time:     2026-11-23T10:04:00Z (60s ago)\n"
+            "  Conditions:\n"
+            "    TYPE    STATUS   SINCE   REASON   MESSAGE\n"
+            "    Ready   True     30s     Fine     \n");
+}
+
+TEST(Outline, KeepsSecretsSecret) {
+  const std::string text = outline(
+      json(R"({"kind":"Secret","metadata":{"name":"s"},"data":{"password":"aHVudGVyMg=="}})"),
+      kNow);
+  EXPECT_EQ(text.find("aHVudGVyMg"), std::string::npos);
+  EXPECT_NE(text.find("about 9 bytes"), std::string::npos) << text;
+}
+
+TEST(QueueTree, IndentsChildren) {
+  const std::vector<Json> queues = {
+      json(R"({"metadata":{"name":"lab"},"spec":{"guaranteed":{"nvidia.com/gpu":"4"}},
+               "status":{"allocated":{"nvidia.com/gpu":"3","memory":"24Gi"},"running":3,"pending":1}})"),
+      json(
+          R"({"metadata":{"name":"alice"},"spec":{"parent":"lab","weight":2,"limit":{"cpu":"1500m"}}})"),
+      json(R"({"metadata":{"name":"lost"},"spec":{"parent":"gone"}})")};
+  EXPECT_EQ(queue_tree(queues),
+            "QUEUE     GUARANTEED         LIMIT     WEIGHT   USED                           SHARE  "
+            " RUNNING   PENDING\n"
+            "lab       nvidia.com/gpu=4   -         1        memory=24Gi,nvidia.com/gpu=3   -      "
+            " 3         1\n"
+            "  alice   -                  cpu=1.5   2        -                              -      "
+            " 0         0\n"
+            "lost      -                  -         1        -                              -      "
+            " 0         0\n");
+}
+
+TEST(Explanation, SaysWhyAndWhatWouldHelp) {
+  const Json pod = json(R"({"metadata":{"name":"train-0"},"status":{"phase":"Pending"}})");
+  const Explanation text = explain_pod(
+      pod,
+      json(R"({"summary":"no room","reasons":[{"code":"x","text":"2 GPUs are free, it asks for 4"}],
+               "changes":[{"text":"when batch-1 ends"}],"queue":"research","position":2})"),
+      false);
+  EXPECT_EQ(text.heading, "pod train-0: waiting");
+  EXPECT_EQ(text.body,
+            "  why         no room\n"
+            "  because     2 GPUs are free, it asks for 4\n"
+            "  would help  when batch-1 ends\n"
+            "  queue       research, position 2\n");
+}
+
+TEST(Amounts, ReadWhatPeopleType) {
+  const auto amounts = parse_amounts("nvidia.com/gpu=2, cpu=8,memory=64Gi");
+  ASSERT_TRUE(amounts);
+  EXPECT_EQ(format_amounts(*amounts), "cpu=8,memory=64Gi,nvidia.com/gpu=2");
+  EXPECT_EQ(parse_amounts("gpus").error().what, "`gpus` is not RESOURCE=AMOUNT");
+  EXPECT_FALSE(parse_amounts("cpu=many"));
+}
+
+TEST(Format, IsOneOfAFew) {
+  EXPECT_EQ(*parse_format(""), Format::kTable);
+  EXPECT_EQ(*parse_format("yaml"), Format::kYaml);
+  EXPECT_EQ(parse_format("xml").error().code, ErrorCode::kInvalid);
+}
+
+}  // namespace
+}  // namespace berth::cli
