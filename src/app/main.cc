@@ -1,5 +1,10 @@
-#include <CLI/CLI.hpp>
+#include <cstdio>
 
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/system_clock.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 
 int main(int argc, char** argv) {
@@ -8,12 +13,34 @@ int main(int argc, char** argv) {
       "berth"};
   root.require_subcommand(1);
   root.set_help_all_flag("--help-all", "Print the help of every command");
+  root.fallthrough();
   int exit_code = 1;
+  const berth::app::SystemClock clock;
+  berth::cli::Globals globals;
+  globals.clock = &clock;
+  berth::cli::add_globals(root, globals);
 
+  berth::cli::add_apply(root, globals, exit_code);
+  berth::cli::add_completion(root, exit_code);
+  berth::cli::add_delete(root, globals, exit_code);
+  berth::cli::add_describe(root, globals, exit_code);
+  berth::cli::add_explain(root, globals, exit_code);
+  berth::cli::add_get(root, globals, exit_code);
+  berth::cli::add_logs(root, globals, exit_code);
   berth::cli::add_plan(root, exit_code);
-  berth::cli::add_version(root, exit_code);
+  berth::cli::add_queue(root, globals, exit_code);
+  berth::cli::add_run(root, globals, exit_code);
+  berth::cli::add_scale(root, globals, exit_code);
   berth::cli::add_simulate(root, exit_code);
+  berth::cli::add_status(root, globals, exit_code);
+  berth::cli::add_top(root, globals, exit_code);
+  berth::cli::add_user(root, globals, exit_code);
+  berth::cli::add_version(root, globals, exit_code);
 
+  if (const std::string unknown = berth::cli::unknown_command(root, argc, argv); !unknown.empty()) {
+    fmt::print(stderr, "error: {}\n", unknown);
+    return 2;
+  }
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

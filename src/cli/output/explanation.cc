@@ -48,9 +48,9 @@ std::string devices_of(const Json& pod) {
 Explanation explain_pod(const Json& pod, const Json& answer, bool colour) {
   Explanation explanation;
   const std::string state = state_of(pod);
-  explanation.heading = fmt::format(
-      "pod {}: {}", objects::find_string(pod, {"metadata", "name"}),
-      paint(state, state == "waiting" ? Colour::kYellow : Colour::kGreen, colour));
+  explanation.heading =
+      fmt::format("pod {}: {}", objects::find_string(pod, {"metadata", "name"}),
+                  paint(state, state == "waiting" ? Colour::kYellow : Colour::kGreen, colour));
   std::string& body = explanation.body;
   add_line(body, "why", objects::find_string(answer, {"summary"}));
   for (const Json& reason : objects::find_array(answer, {"reasons"})) {

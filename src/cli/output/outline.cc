@@ -1,5 +1,7 @@
 #include "cli/output/outline.h"
 
+#include <algorithm>
+#include <array>
 #include <cctype>
 #include <utility>
 #include <vector>
@@ -28,6 +30,15 @@ std::string title(std::string_view field) {
   return text;
 }
 
+/// Fields whose keys are names that somebody chose: they are shown as they are.
+bool holds_names(std::string_view field) {
+  constexpr std::array<std::string_view, 16> kMaps = {
+      "limits",       "requests", "capacity",    "allocatable", "matchLabels", "nodeSelector",
+      "data",         "hard",     "used",        "guaranteed",  "limit",       "allocated",
+      "minResources", "labels",   "annotations", "overhead"};
+  return std::find(kMaps.begin(), kMaps.end(), field) != kMaps.end();
+}
+
 bool is_plain(const Json& value) {
   return !value.is_object() && !value.is_array();
 }
@@ -47,16 +58,18 @@ class Writer {
                          value.empty() ? 0 : padding(depth, name), value);
   }
 
-  void object(int depth, const JsonObject& fields) {
-    for (const auto& [key, value] : fields) this->value(depth, title(key), value);
+  void object(int depth, const JsonObject& fields, bool names = false) {
+    for (const auto& [key, value] : fields) {
+      this->value(depth, names ? std::string(key) : title(key), value, holds_names(key));
+    }
   }
 
-  void value(int depth, const std::string& name, const Json& value) {
+  void value(int depth, const std::string& name, const Json& value, bool names = false) {
     if (is_plain(value)) return scalar(depth, name, value);
     if (const JsonObject* fields = value.if_object()) {
       if (fields->empty()) return;
       line(depth, name, "");
-      return object(depth + 1, *fields);
+      return object(depth + 1, *fields, names);
     }
     const JsonArray& items = value.get_array();
     if (items.empty()) return;
@@ -114,7 +127,7 @@ class Writer {
     if (name != nullptr && name->is_string()) {
       line(depth, plain_text(*name), "");
       for (const auto& [key, value] : *fields) {
-        if (key != "name") this->value(depth + 1, title(key), value);
+        if (key != "name") this->value(depth + 1, title(key), value, holds_names(key));
       }
       return;
     }
@@ -190,7 +203,7 @@ std::string outline(const Json& object, Time now) {
       }
       continue;
     }
-    writer.value(0, title(key), value);
+    writer.value(0, title(key), value, holds_names(key));
   }
   return writer.take();
 }
