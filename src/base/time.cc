@@ -168,7 +168,10 @@ std::string format_age(Duration age) {
   if (s < 48 * 3600) return fmt::format("{}h", s / 3600);
   if (s < 8 * 86400 && s % 86400 / 3600 != 0)
     return fmt::format("{}d{}h", s / 86400, s % 86400 / 3600);
-  return fmt::format("{}d", s / 86400);
+  const int64_t days = s / 86400;
+  if (days < 2 * 365) return fmt::format("{}d", days);
+  if (days < 8 * 365 && days % 365 != 0) return fmt::format("{}y{}d", days / 365, days % 365);
+  return fmt::format("{}y", days / 365);
 }
 
 }  // namespace berth
