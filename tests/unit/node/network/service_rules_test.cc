@@ -106,10 +106,12 @@ table ip berth0 {
 	}
 	chain refuse_pods {
 		type filter hook forward priority 0; policy accept;
+		ip daddr 10.96.0.0/20 meta l4proto tcp reject with tcp reset
 		ip daddr 10.96.0.0/20 reject
 	}
 	chain refuse_here {
 		type filter hook output priority 0; policy accept;
+		ip daddr 10.96.0.0/20 meta l4proto tcp reject with tcp reset
 		ip daddr 10.96.0.0/20 reject
 	}
 }
