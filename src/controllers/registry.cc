@@ -1,6 +1,7 @@
 #include <array>
 
 #include "controllers/controller.h"
+#include "controllers/services/endpoint_slices.h"
 #include "controllers/upkeep/disruption_budget.h"
 #include "controllers/upkeep/garbage.h"
 #include "controllers/upkeep/lost_pods.h"
@@ -13,7 +14,8 @@ namespace berth::controllers {
 
 std::span<const Controller* const> all_controllers() {
   static const std::array kControllers = {
-      &kJob, &kReplicaSet, &kDeployment, &kPodGroup, &kDisruptionBudget, &kGarbage, &kLostPods,
+      &kJob,     &kReplicaSet, &kDeployment,     &kPodGroup, &kDisruptionBudget,
+      &kGarbage, &kLostPods,   &kEndpointSlices,
   };
   return kControllers;
 }
