@@ -1,6 +1,7 @@
 #include "node/network/network.h"
 
 #include <filesystem>
+#include <future>
 #include <utility>
 
 #include "node/files.h"
@@ -97,6 +98,12 @@ Result<PodAttachment> Network::ensure_pod_network(const PodNetworkRequest& reque
     if (proxy_) proxy_->add_pod(pod);
   });
   return attachment;
+}
+
+Result<> Network::drain(const std::string& pod_uid) {
+  std::promise<Result<>> done;
+  loop_.post([&] { done.set_value(proxy_->drain(pod_uid)); });
+  return done.get_future().get();
 }
 
 Result<> Network::release(const std::string& pod_uid) {

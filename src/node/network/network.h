@@ -39,6 +39,7 @@ class Network final : public PodNetwork {
   ~Network() override;
 
   Result<PodAttachment> ensure_pod_network(const PodNetworkRequest& request) override;
+  Result<> drain(const std::string& pod_uid) override;
   Result<> release(const std::string& pod_uid) override;
   Result<std::vector<std::string>> list() override;
 

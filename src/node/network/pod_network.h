@@ -43,6 +43,9 @@ class PodNetwork {
   /// Makes the namespace and attaches it, or returns what is there already, also after a restart
   /// of Berth. When it fails, nothing is left behind.
   virtual Result<PodAttachment> ensure_pod_network(const PodNetworkRequest& request) = 0;
+  /// When it returns, Services send the pod no new connection; those that exist go on. Before a pod
+  /// is told to stop. Until `release`. A network without Services has nothing to do.
+  virtual Result<> drain(const std::string& /*pod_uid*/) { return {}; }
   /// Detaches and removes the namespace; success when there is nothing (left).
   virtual Result<> release(const std::string& pod_uid) = 0;
   /// Uids of the pods that hold a namespace or an address, so that what a crash left is released.

@@ -109,8 +109,17 @@ void ServiceProxy::add_pod(LocalPod pod) {
   local_pods_[pod.uid] = std::move(pod);
 }
 
+Result<> ServiceProxy::drain(const std::string& uid) {
+  const auto pod = local_pods_.find(uid);
+  if (pod == local_pods_.end() || !draining_.insert(pod->second.ip).second) return {};
+  return reconcile();
+}
+
 void ServiceProxy::remove_pod(const std::string& uid) {
-  local_pods_.erase(uid);
+  if (const auto pod = local_pods_.find(uid); pod != local_pods_.end()) {
+    draining_.erase(pod->second.ip);
+    local_pods_.erase(pod);
+  }
 }
 
 void ServiceProxy::verify_later() {
@@ -119,7 +128,7 @@ void ServiceProxy::verify_later() {
       spdlog::warn("network: somebody removed the nftables table {}; making it again",
                    options_.network.table);
       applied_.clear();
-      reconcile();
+      (void)reconcile();  // it said what went wrong
     }
     verify_later();
   });
@@ -130,18 +139,18 @@ void ServiceProxy::changed() {
   scheduled_ = true;
   timer_ = loop_.after(options_.gather, [this] {
     scheduled_ = false;
-    reconcile();
+    (void)reconcile();  // it said what went wrong
   });
 }
 
-void ServiceProxy::reconcile() {
+Result<> ServiceProxy::reconcile() {
   // From half of the picture the rules would cut off Services that are well.
-  if (!services_.synced() || !slices_.synced() || !pods_.synced()) return;
+  if (!services_.synced() || !slices_.synced() || !pods_.synced()) return {};
   const std::vector<SharedJson> services = objects_of(services_);
   const std::vector<SharedJson> slices = objects_of(slices_);
   allocate(services);
   update_hosts(services, slices);
-  apply_rules(services, slices);
+  return apply_rules(services, slices);
 }
 
 void ServiceProxy::allocate(const std::vector<SharedJson>& services) {
@@ -168,22 +177,24 @@ void ServiceProxy::allocate(const std::vector<SharedJson>& services) {
   asked_ = std::move(current);
 }
 
-void ServiceProxy::apply_rules(const std::vector<SharedJson>& services,
-                               const std::vector<SharedJson>& slices) {
-  std::string text = nft_ruleset(options_.network, service_ports(services, slices));
-  if (text == applied_) return;
+Result<> ServiceProxy::apply_rules(const std::vector<SharedJson>& services,
+                                   const std::vector<SharedJson>& slices) {
+  std::string text = nft_ruleset(options_.network, service_ports(services, slices, draining_));
+  if (text == applied_) return {};
   const auto applied = run_nft(text);
   report(applied);
   if (applied) {
     applied_ = std::move(text);
-    return;
+    return {};
   }
   applied_.clear();
+  loop_.cancel(timer_);
   scheduled_ = true;
   timer_ = loop_.after(options_.retry, [this] {
     scheduled_ = false;
-    reconcile();
+    (void)reconcile();  // it said what went wrong
   });
+  return applied;
 }
 
 void ServiceProxy::update_hosts(const std::vector<SharedJson>& services,

@@ -48,14 +48,17 @@ class ServiceProxy {
 
   void start();
   void add_pod(LocalPod pod);
+  /// When it returns, new connections no longer go to the pod.
+  Result<> drain(const std::string& uid);
   void remove_pod(const std::string& uid);
 
  private:
   void verify_later();
   void changed();
-  void reconcile();
+  Result<> reconcile();
   void allocate(const std::vector<SharedJson>& services);
-  void apply_rules(const std::vector<SharedJson>& services, const std::vector<SharedJson>& slices);
+  Result<> apply_rules(const std::vector<SharedJson>& services,
+                       const std::vector<SharedJson>& slices);
   void update_hosts(const std::vector<SharedJson>& services, const std::vector<SharedJson>& slices);
   void write_own(const LocalPod& pod);
   void report(const Result<>& result);
@@ -68,6 +71,7 @@ class ServiceProxy {
   client::Informer slices_;
   client::Informer pods_;
   std::map<std::string, LocalPod> local_pods_;
+  std::set<std::string> draining_;  ///< addresses
   std::string applied_;
   std::set<std::string> asked_;  ///< patches in flight or done, by object and version
   std::string reported_;         ///< the last failure said, so that it is said once

@@ -35,7 +35,8 @@ bool takes_connections(const Json& endpoint) {
 /// Backends by Service, then by port name.
 using Backends = std::map<std::string, std::map<std::string, std::set<Backend>>>;
 
-Backends collect_backends(std::span<const SharedJson> slices) {
+Backends collect_backends(std::span<const SharedJson> slices,
+                          const std::set<std::string>& draining) {
   Backends result;
   for (const SharedJson& slice : slices) {
     const std::string_view service =
@@ -51,7 +52,7 @@ Backends collect_backends(std::span<const SharedJson> slices) {
         for (const Json& address : find_array(endpoint, {"addresses"})) {
           if (!address.is_string()) continue;
           std::string ip(address.as_string());
-          if (parse_ipv4(ip)) backends.insert({std::move(ip), *number});
+          if (parse_ipv4(ip) && !draining.contains(ip)) backends.insert({std::move(ip), *number});
         }
       }
     }
@@ -109,8 +110,9 @@ std::string verdict_map(std::string_view name, std::string_view type,
 }  // namespace
 
 std::vector<ServicePort> service_ports(std::span<const SharedJson> services,
-                                       std::span<const SharedJson> slices) {
-  const Backends backends = collect_backends(slices);
+                                       std::span<const SharedJson> slices,
+                                       const std::set<std::string>& draining) {
+  const Backends backends = collect_backends(slices, draining);
   std::vector<ServicePort> result;
   std::set<std::tuple<std::string, bool, uint16_t>> claimed;
   std::set<std::pair<bool, uint16_t>> claimed_nodes;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,9 +37,10 @@ struct ServicePort {
 /// What to forward, from Services and EndpointSlices of every namespace, in a stable order. Left
 /// out are Services without a cluster address (headless, ExternalName, not yet given one), ports
 /// other than TCP and UDP, and addresses other than IPv4. Where two Services claim the same address
-/// and port, the older one has it.
+/// and port, the older one has it. Addresses in `draining` are no backends, whatever a slice says.
 std::vector<ServicePort> service_ports(std::span<const SharedJson> services,
-                                       std::span<const SharedJson> slices);
+                                       std::span<const SharedJson> slices,
+                                       const std::set<std::string>& draining = {});
 
 /// The networks that the rules speak of.
 struct ServiceNetwork {

@@ -218,6 +218,22 @@ TEST_F(ServicesTest, SpreadsOverReadyEndpointsFromEverywhere) {
   });
 }
 
+TEST_F(ServicesTest, ADrainedPodGetsNoNewConnectionsFromThatMomentOn) {
+  run_isolated([&] {
+    Machine machine(data_);
+    machine.pod("a");
+    machine.pod("b");
+    machine.service("web");
+    machine.endpoints("web", {"a", "b"});
+    const std::string ip = machine.cluster_ip("web");
+    ASSERT_TRUE(eventually([&] { return machine.answers({}, ip, 20).size() == 2; }));
+    ASSERT_TRUE(machine.network->drain("a"));
+    EXPECT_EQ(machine.answers({}, ip, 20), std::set<std::string>{"b"});
+    EXPECT_TRUE(machine.network->drain("unknown"));
+    EXPECT_TRUE(machine.network->release("a"));
+  });
+}
+
 TEST_F(ServicesTest, WithoutEndpointsConnectionsAreRefusedAtOnce) {
   run_isolated([&] {
     Machine machine(data_);
