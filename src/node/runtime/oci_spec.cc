@@ -150,8 +150,11 @@ JsonObject resources_of(const OciContainer& c, const JsonArray& device_rules) {
     cpu["period"] = kCpuPeriodUs;
   }
   if (!cpu.empty()) out["cpu"] = std::move(cpu);
-  if (c.limits.memory_bytes)
-    out["memory"] = JsonObject{{"limit", *c.limits.memory_bytes}, {"swap", *c.limits.memory_bytes}};
+  if (c.limits.memory_bytes) {
+    JsonObject memory = {{"limit", *c.limits.memory_bytes}};
+    if (c.limit_swap) memory["swap"] = *c.limits.memory_bytes;
+    out["memory"] = std::move(memory);
+  }
   if (c.limits.pids) out["pids"] = JsonObject{{"limit", *c.limits.pids}};
   if (c.limits.io_weight) out["blockIO"] = JsonObject{{"weight", *c.limits.io_weight}};
   return out;

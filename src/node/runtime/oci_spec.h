@@ -61,6 +61,7 @@ struct OciContainer {
   bool cgroup_namespace = false;
   std::string cgroup_path;  ///< from the root of each hierarchy: /berth/burstable/podX/NAME
   CgroupLimits limits;
+  bool limit_swap = false;  ///< the memory limit also holds for memory and swap together
   enum class Seccomp { kDefault, kUnconfined, kProfile } seccomp = Seccomp::kDefault;
   Json seccomp_profile;        ///< for kProfile, in the OCI form
   bool unmasked_proc = false;  ///< procMount: Unmasked

@@ -1,0 +1,108 @@
+#include "node/pod/pod_inputs.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+namespace berth::node {
+namespace {
+
+using objects::find;
+using objects::find_array;
+using objects::find_int;
+using objects::find_object;
+using objects::find_string;
+
+Result<std::string> decode_base64(std::string_view text) {
+  std::string out(text.size() / 4 * 3 + 3, '\0');
+  const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                reinterpret_cast<const unsigned char*>(text.data()),
+                                static_cast<int>(text.size()));
+  if (n < 0) return fail(ErrorCode::kInvalid, "not base64");
+  size_t size = static_cast<size_t>(n);
+  if (text.ends_with("=="))
+    size -= 2;
+  else if (text.ends_with('='))
+    size -= 1;
+  out.resize(size);
+  return out;
+}
+
+void add(std::set<InputKey>& out, InputKey::Kind kind, std::string_view name) {
+  if (!name.empty()) out.insert({kind, std::string(name), {}, 0});
+}
+
+void add_from_env(const Json& container, std::set<InputKey>& out) {
+  using Kind = InputKey::Kind;
+  for (const Json& env : find_array(container, {"env"})) {
+    add(out, Kind::kConfigMap, find_string(env, {"valueFrom", "configMapKeyRef", "name"}));
+    add(out, Kind::kSecret, find_string(env, {"valueFrom", "secretKeyRef", "name"}));
+  }
+  for (const Json& from : find_array(container, {"envFrom"})) {
+    add(out, Kind::kConfigMap, find_string(from, {"configMapRef", "name"}));
+    add(out, Kind::kSecret, find_string(from, {"secretRef", "name"}));
+  }
+}
+
+std::string_view word(InputKey::Kind kind) {
+  return kind == InputKey::Kind::kSecret ? "secret" : "configmap";
+}
+
+}  // namespace
+
+std::set<InputKey> referenced_inputs(const PodSpec& pod) {
+  using Kind = InputKey::Kind;
+  std::set<InputKey> out;
+  for (const auto* list : {&pod.init_containers, &pod.containers})
+    for (const ContainerSpec& c : *list) add_from_env(c.source, out);
+  for (const Json& volume : find_array(pod.source, {"spec", "volumes"})) {
+    add(out, Kind::kConfigMap, find_string(volume, {"configMap", "name"}));
+    add(out, Kind::kSecret, find_string(volume, {"secret", "secretName"}));
+    for (const Json& source : find_array(volume, {"projected", "sources"})) {
+      add(out, Kind::kConfigMap, find_string(source, {"configMap", "name"}));
+      add(out, Kind::kSecret, find_string(source, {"secret", "name"}));
+      if (const Json* token = find(source, {"serviceAccountToken"}))
+        out.insert({Kind::kToken, pod.service_account.empty() ? "default" : pod.service_account,
+                    std::string(find_string(*token, {"audience"})),
+                    find_int(*token, {"expirationSeconds"}, 3600)});
+    }
+  }
+  return out;
+}
+
+Result<std::map<std::string, std::string>> input_values(const PodInputs& inputs,
+                                                        InputKey::Kind kind,
+                                                        const std::string& name) {
+  const auto found = inputs.find({kind, name, {}, 0});
+  if (found == inputs.end() || found->second == nullptr)
+    return fail(ErrorCode::kNotFound, fmt::format("{} \"{}\" not found", word(kind), name));
+  const Json& object = *found->second;
+  std::map<std::string, std::string> out;
+  const bool secret = kind == InputKey::Kind::kSecret;
+  for (const auto& [key, value] : find_object(object, {"data"})) {
+    if (!value.is_string()) continue;
+    const std::string_view text = value.get_string();
+    if (secret) {
+      BERTH_TRY(out[key], decode_base64(text));
+    } else {
+      out[key] = text;
+    }
+  }
+  if (secret) return out;
+  for (const auto& [key, value] : find_object(object, {"binaryData"}))
+    if (value.is_string()) {
+      BERTH_TRY(out[key], decode_base64(std::string_view(value.get_string())));
+    }
+  return out;
+}
+
+Result<std::string> input_value(const PodInputs& inputs, InputKey::Kind kind,
+                                const std::string& name, std::string_view key) {
+  BERTH_TRY(auto values, input_values(inputs, kind, name));
+  const auto found = values.find(std::string(key));
+  if (found == values.end())
+    return fail(ErrorCode::kNotFound,
+                fmt::format("couldn't find key {} in {} \"{}\"", key, word(kind), name));
+  return found->second;
+}
+
+}  // namespace berth::node

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "base/error.h"
+#include "node/pod/pod_spec.h"
+#include "objects/json.h"
+
+namespace berth::node {
+
+/// Something of the API that a pod reads: a ConfigMap, a Secret, or a token of its service account.
+struct InputKey {
+  enum class Kind { kConfigMap, kSecret, kToken } kind = Kind::kConfigMap;
+  std::string name;
+  std::string audience;            ///< tokens only
+  int64_t expiration_seconds = 0;  ///< tokens only
+
+  auto operator<=>(const InputKey&) const = default;
+};
+
+/// What was fetched. A key with null does not exist; a key that is not here was not asked for.
+using PodInputs = std::map<InputKey, SharedJson>;
+
+/// Everything that the containers' environments and the volumes of the pod refer to.
+std::set<InputKey> referenced_inputs(const PodSpec& pod);
+
+/// A key's value in a ConfigMap (`data`, `binaryData`) or a Secret, decoded. `kNotFound` names
+/// what is missing as the kubelet does.
+Result<std::string> input_value(const PodInputs& inputs, InputKey::Kind kind,
+                                const std::string& name, std::string_view key);
+/// All keys with their values.
+Result<std::map<std::string, std::string>> input_values(const PodInputs& inputs,
+                                                        InputKey::Kind kind,
+                                                        const std::string& name);
+
+}  // namespace berth::node
