@@ -44,7 +44,6 @@ JsonObject amounts(const ResourceAmounts& a) {
 }
 
 Json container_status(const ContainerRecord& c, const std::string& uid) {
-  const bool ran = c.attempt > 0 || c.stage >= Stage::kRunning;
   JsonObject out = {{"name", c.name},
                     {"state", state_of(c, uid)},
                     {"lastState", c.last ? terminated(*c.last, uid, c.name) : JsonObject{}},
@@ -53,8 +52,10 @@ Json container_status(const ContainerRecord& c, const std::string& uid) {
                     {"restartCount", c.attempt},
                     {"image", c.image},
                     {"imageID", c.image_id}};
-  if (ran && c.stage >= Stage::kRunning)
+  if (c.stage >= Stage::kRunning)
     out["containerID"] = "berth://" + container_id(uid, c.name, c.attempt);
+  else if (c.last)
+    out["containerID"] = "berth://" + container_id(uid, c.name, c.last->attempt);
   if (JsonObject requests = amounts(c.requests); !requests.empty()) {
     out["allocatedResources"] = requests;
     JsonObject resources = {{"requests", std::move(requests)}};
@@ -183,6 +184,8 @@ std::string_view pod_phase(const PodSpec& pod, const PodRecord& record) {
       std::all_of(record.regular.begin(), record.regular.end(),
                   [](const ContainerRecord& c) { return c.stage == Stage::kExited; });
   if (!all_over) return "Pending";
+  for (const ContainerRecord& c : record.init)
+    if (c.stage == Stage::kRunning || c.stage == Stage::kStopping) return "Running";
   return failed ? "Failed" : "Succeeded";
 }
 
