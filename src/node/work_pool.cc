@@ -36,6 +36,10 @@ WorkPool::WorkPool(size_t threads) : state_(std::make_unique<State>()) {
 }
 
 WorkPool::~WorkPool() {
+  stop();
+}
+
+void WorkPool::stop() {
   std::deque<std::function<void()>> dropped;
   {
     const std::lock_guard lock(state_->mutex);
@@ -44,6 +48,7 @@ WorkPool::~WorkPool() {
   }
   state_->changed.notify_all();
   for (std::thread& thread : state_->threads) thread.join();
+  state_->threads.clear();
 }
 
 void WorkPool::run(std::function<void()> work) {

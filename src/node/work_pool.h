@@ -10,12 +10,14 @@ namespace berth::node {
 class WorkPool {
  public:
   explicit WorkPool(size_t threads);
-  /// Waits for what runs; what has not begun is dropped.
+  /// As `stop`.
   ~WorkPool();
   WorkPool(const WorkPool&) = delete;
   WorkPool& operator=(const WorkPool&) = delete;
 
-  /// Any thread. Ignored once the pool is being destroyed.
+  /// Waits for what runs, drops what has not begun, and ignores what comes later.
+  void stop();
+  /// Any thread.
   void run(std::function<void()> work);
 
  private:

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "platform/deadline.h"
 
 namespace berth::platform {
 namespace {
@@ -25,13 +25,6 @@ constexpr const char* kPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 
 std::unexpected<Error> system_error(std::string_view what, int number) {
   return fail(ErrorCode::kInternal, fmt::format("{}: {}", what, std::strerror(number)));
-}
-
-using Steady = std::chrono::steady_clock;
-
-int milliseconds_until(Steady::time_point deadline) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now()).count();
-  return static_cast<int>(std::clamp<int64_t>(left, 0, 3'600'000));
 }
 
 Fd open_pidfd(pid_t pid) {
@@ -143,13 +136,13 @@ Result<pid_t> spawn_process(const ProcessOptions& options) {
 Result<std::optional<int>> wait_process(pid_t pid, Duration timeout) {
   const Fd pidfd = open_pidfd(pid);
   if (!pidfd.valid()) return system_error(fmt::format("no process {}", pid), errno);
-  const auto deadline = Steady::now() + std::chrono::nanoseconds(timeout.ns);
+  const Deadline deadline(timeout);
   for (;;) {
     pollfd ready{pidfd.get(), POLLIN, 0};
-    const int n = ::poll(&ready, 1, milliseconds_until(deadline));
+    const int n = ::poll(&ready, 1, deadline.milliseconds_left());
     if (n < 0 && errno != EINTR) return system_error("poll", errno);
     if (n > 0) break;
-    if (n == 0 && Steady::now() >= deadline) return std::nullopt;
+    if (n == 0 && deadline.passed()) return std::nullopt;
   }
   int status = 0;
   if (::waitpid(pid, &status, 0) < 0)
@@ -173,7 +166,7 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
     if (fd->valid()) set_nonblocking(*fd);
 
   const Fd pidfd = open_pidfd(pid);
-  const auto deadline = Steady::now() + std::chrono::nanoseconds(options.timeout.ns);
+  const Deadline deadline(options.timeout);
   ProcessResult result;
   size_t written = 0;
   bool exited = false;
@@ -181,8 +174,8 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
     std::array<pollfd, 4> wait = {
         pollfd{pidfd.get(), POLLIN, 0}, pollfd{out.read_end.get(), POLLIN, 0},
         pollfd{err.read_end.get(), POLLIN, 0}, pollfd{in.write_end.get(), POLLOUT, 0}};
-    const int n = ::poll(wait.data(), wait.size(), milliseconds_until(deadline));
-    if (n <= 0 && Steady::now() >= deadline && !result.timed_out) {
+    const int n = ::poll(wait.data(), wait.size(), deadline.milliseconds_left());
+    if (n <= 0 && deadline.passed() && !result.timed_out) {
       result.timed_out = true;
       ::kill(pid, SIGKILL);
       int status = 0;

@@ -53,7 +53,7 @@ std::string_view word(ProbeKind kind) {
 
 }  // namespace
 
-PodMachine::PodMachine(PodSpec pod, PodRecord record, Options options, PodActions& actions)
+PodMachine::PodMachine(PodSpec pod, PodState record, Options options, PodActions& actions)
     : pod_(std::move(pod)),
       record_(std::move(record)),
       options_(std::move(options)),
@@ -300,12 +300,13 @@ void PodMachine::on_resized(const std::string& container, int attempt, const Res
   step(now);
 }
 
-void PodMachine::on_evicted(const std::string& message, Time now) {
+void PodMachine::on_ended(const std::string& reason, const std::string& message, Duration grace,
+                          Time now) {
   if (stopping()) return;
-  record_.fail_reason = "Evicted";
+  record_.fail_reason = reason;
   record_.fail_message = message;
-  actions_.record_event(true, {}, "Evicted", message);
-  stop_everything(Duration{}, now);
+  actions_.record_event(true, {}, reason, message);
+  stop_everything(grace, now);
   step(now);
 }
 

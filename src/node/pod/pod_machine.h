@@ -82,7 +82,7 @@ class PodMachine {
     Duration kill_patience = Duration::seconds(20);
   };
 
-  PodMachine(PodSpec pod, PodRecord record, Options options, PodActions& actions);
+  PodMachine(PodSpec pod, PodState record, Options options, PodActions& actions);
 
   /// The first call; also after a recovery, when all `on_recovered` calls were made.
   void on_admitted(Time now);
@@ -108,7 +108,8 @@ class PodMachine {
   void on_hook(const std::string& container, int attempt, HookKind kind, const Result<>& outcome,
                Time now);
   void on_resized(const std::string& container, int attempt, const Result<>& outcome, Time now);
-  void on_evicted(const std::string& message, Time now);
+  /// The node ends the pod; it fails with this reason.
+  void on_ended(const std::string& reason, const std::string& message, Duration grace, Time now);
   void on_torn_down(Time now);
   void on_wake(Time now);
   /// Found again after a restart of Berth: it runs since then, or not at all (it is started anew
@@ -118,10 +119,11 @@ class PodMachine {
 
   /// When `on_wake` is due; nothing when there is nothing to wait for.
   std::optional<Time> next_wake() const { return wake_; }
-  /// Torn down and wanted no more: may be destroyed and its folder removed.
-  bool finished() const { return torn_down_ && (deleting_ || removed_); }
+  /// Torn down, and its object is gone: may be destroyed and its folder removed.
+  bool finished() const { return torn_down_ && removed_; }
+  bool torn_down() const { return torn_down_; }
   const PodSpec& pod() const { return pod_; }
-  const PodRecord& record() const { return record_; }
+  const PodState& record() const { return record_; }
   const Json& status() const { return status_; }
 
  private:
@@ -161,7 +163,7 @@ class PodMachine {
   Live& live(const ContainerRecord& c) { return live_[c.name]; }
 
   PodSpec pod_;
-  PodRecord record_;
+  PodState record_;
   Options options_;
   PodActions& actions_;
   std::map<std::string, Live> live_;

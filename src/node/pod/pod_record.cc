@@ -87,15 +87,15 @@ void read_container(const Json& json, ContainerRecord& c) {
 
 }  // namespace
 
-ContainerRecord* PodRecord::find(std::string_view name) {
+ContainerRecord* PodState::find(std::string_view name) {
   for (auto* list : {&init, &regular})
     for (ContainerRecord& c : *list)
       if (c.name == name) return &c;
   return nullptr;
 }
 
-PodRecord new_record(const PodSpec& pod, Time now) {
-  PodRecord out;
+PodState new_record(const PodSpec& pod, Time now) {
+  PodState out;
   out.start_time = now;
   const auto add = [&](const std::vector<ContainerSpec>& specs, std::vector<ContainerRecord>& to) {
     for (const ContainerSpec& spec : specs) {
@@ -113,7 +113,7 @@ PodRecord new_record(const PodSpec& pod, Time now) {
   return out;
 }
 
-Json to_json(const PodRecord& record) {
+Json to_json(const PodState& record) {
   JsonArray init;
   for (const ContainerRecord& c : record.init) init.push_back(to_json(c));
   JsonArray regular;
@@ -134,9 +134,9 @@ Json to_json(const PodRecord& record) {
                     {"conditions", std::move(conditions)}};
 }
 
-Result<PodRecord> record_from_json(const Json& json, const PodSpec& pod, Time now) {
+Result<PodState> record_from_json(const Json& json, const PodSpec& pod, Time now) {
   if (!json.is_object()) return fail(ErrorCode::kInvalid, "not a pod record");
-  PodRecord out = new_record(pod, now);
+  PodState out = new_record(pod, now);
   out.start_time.ns = find_int(json, {"startTime"}, now.ns);
   for (const Json& ip : find_array(json, {"ips"}))
     if (ip.is_string()) out.ips.emplace_back(std::string_view(ip.get_string()));

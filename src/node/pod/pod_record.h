@@ -60,7 +60,7 @@ struct ConditionRecord {
 };
 
 /// What is remembered of one pod: plain data, written to its folder at each change.
-struct PodRecord {
+struct PodState {
   Time start_time;
   std::vector<std::string> ips;
   bool prepared = false;    ///< network, cgroup and volumes are there
@@ -75,10 +75,10 @@ struct PodRecord {
 };
 
 /// The record of a pod that the node has just been given.
-PodRecord new_record(const PodSpec& pod, Time now);
+PodState new_record(const PodSpec& pod, Time now);
 
-Json to_json(const PodRecord& record);
+Json to_json(const PodState& record);
 /// Fills a new record with what an earlier Berth wrote; unknown containers are ignored.
-Result<PodRecord> record_from_json(const Json& json, const PodSpec& pod, Time now);
+Result<PodState> record_from_json(const Json& json, const PodSpec& pod, Time now);
 
 }  // namespace berth::node

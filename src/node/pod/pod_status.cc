@@ -78,7 +78,7 @@ struct Findings {
   std::string unready;
 };
 
-Findings examine(const PodSpec& pod, const PodRecord& record) {
+Findings examine(const PodSpec& pod, const PodState& record) {
   Findings out;
   const bool any_ran = std::any_of(
       record.regular.begin(), record.regular.end(),
@@ -118,7 +118,7 @@ struct Condition {
   std::string message;
 };
 
-std::vector<Condition> conditions_of(const PodSpec& pod, const PodRecord& record,
+std::vector<Condition> conditions_of(const PodSpec& pod, const PodState& record,
                                      std::string_view phase) {
   const Findings found = examine(pod, record);
   const bool over = phase == "Succeeded" || phase == "Failed";
@@ -155,7 +155,7 @@ bool restarts(const PodSpec& pod, const ContainerSpec& container, const Terminat
   return pod.restart_policy == RestartPolicy::kOnFailure && ended.exit_code != 0;
 }
 
-std::string_view pod_phase(const PodSpec& pod, const PodRecord& record) {
+std::string_view pod_phase(const PodSpec& pod, const PodState& record) {
   if (record.ended && !record.fail_reason.empty()) return "Failed";
   for (size_t i = 0; i < record.init.size(); ++i) {
     const ContainerRecord& c = record.init[i];
@@ -189,7 +189,7 @@ std::string_view pod_phase(const PodSpec& pod, const PodRecord& record) {
   return failed ? "Failed" : "Succeeded";
 }
 
-Json pod_status(const PodSpec& pod, PodRecord& record, const std::string& host_ip, Time now) {
+Json pod_status(const PodSpec& pod, PodState& record, const std::string& host_ip, Time now) {
   const std::string_view phase = pod_phase(pod, record);
   JsonArray conditions;
   for (const Condition& c : conditions_of(pod, record, phase)) {

@@ -10,11 +10,11 @@
 namespace berth::node {
 
 /// Pending, Running, Succeeded or Failed, by the kubelet's rules.
-std::string_view pod_phase(const PodSpec& pod, const PodRecord& record);
+std::string_view pod_phase(const PodSpec& pod, const PodState& record);
 
 /// The pod's `status` as the kubelet writes it, without the conditions of others (PodScheduled).
 /// Updates the times of the conditions in `record`.
-Json pod_status(const PodSpec& pod, PodRecord& record, const std::string& host_ip, Time now);
+Json pod_status(const PodSpec& pod, PodState& record, const std::string& host_ip, Time now);
 
 /// May this container run again after it ended so?
 bool restarts(const PodSpec& pod, const ContainerSpec& container, const Termination& ended);

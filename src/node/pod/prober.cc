@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <chrono>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -17,32 +16,31 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "platform/deadline.h"
 #include "platform/process.h"
 
 namespace berth::node {
 namespace {
 
+using platform::Deadline;
 using platform::Fd;
-using Steady = std::chrono::steady_clock;
 
 std::unexpected<Error> failed(std::string what) {
   return fail(ErrorCode::kUnavailable, std::move(what));
 }
 
 /// Waits until the socket is ready for `events`; false at the deadline.
-bool ready(int fd, short events, Steady::time_point deadline) {
+bool ready(int fd, short events, const Deadline& deadline) {
   for (;;) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now()).count();
-    if (left <= 0) return false;
+    if (deadline.passed()) return false;
     pollfd wait{fd, events, 0};
-    const int n = ::poll(&wait, 1, static_cast<int>(left));
+    const int n = ::poll(&wait, 1, deadline.milliseconds_left());
     if (n > 0) return true;
     if (n < 0 && errno != EINTR) return false;
   }
 }
 
-Result<Fd> connect_to(const std::string& host, int port, Steady::time_point deadline) {
+Result<Fd> connect_to(const std::string& host, int port, const Deadline& deadline) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -70,7 +68,7 @@ Result<Fd> connect_to(const std::string& host, int port, Steady::time_point dead
 /// A connection with or without TLS; like the kubelet's probes it accepts any certificate.
 class Stream {
  public:
-  Stream(Fd fd, Steady::time_point deadline) : fd_(std::move(fd)), deadline_(deadline) {}
+  Stream(Fd fd, const Deadline& deadline) : fd_(std::move(fd)), deadline_(deadline) {}
 
   Result<> handshake() {
     context_.reset(SSL_CTX_new(TLS_client_method()));
@@ -106,7 +104,7 @@ class Stream {
       } else if (n == 0 && !ssl_) {
         break;
       } else if (!retry(static_cast<int>(n), POLLIN)) {
-        if (Steady::now() >= deadline_) return failed("context deadline exceeded");
+        if (deadline_.passed()) return failed("context deadline exceeded");
         break;
       }
     }
@@ -129,7 +127,7 @@ class Stream {
     void operator()(SSL* s) const { SSL_free(s); }
   };
   Fd fd_;
-  Steady::time_point deadline_;
+  Deadline deadline_;
   std::unique_ptr<SSL_CTX, Free> context_;
   std::unique_ptr<SSL, Free> ssl_;
 };
@@ -152,7 +150,7 @@ std::string http_request(const Handler& handler, const std::string& host) {
   return out + "Accept: */*\r\nConnection: close\r\n\r\n";
 }
 
-Result<> http_get(const Handler& handler, const std::string& host, Steady::time_point deadline) {
+Result<> http_get(const Handler& handler, const std::string& host, const Deadline& deadline) {
   BERTH_TRY(Fd fd, connect_to(host, handler.port, deadline));
   Stream stream(std::move(fd), deadline);
   if (handler.https) BERTH_CHECK(stream.handshake());
@@ -171,7 +169,7 @@ Result<> http_get(const Handler& handler, const std::string& host, Steady::time_
 
 Result<> run_handler(const ContainerRuntime& runtime, const Handler& handler,
                      const ProbeTarget& target, Duration timeout) {
-  const auto deadline = Steady::now() + std::chrono::nanoseconds(timeout.ns);
+  const Deadline deadline(timeout);
   const std::string& host = handler.host.empty() ? target.address : handler.host;
   switch (handler.kind) {
     case Handler::Kind::kExec: {

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 
 #include <boost/json/parse.hpp>
@@ -16,6 +15,7 @@
 
 #include "base/text.h"
 #include "node/files.h"
+#include "platform/deadline.h"
 
 namespace berth::node {
 namespace {
@@ -41,15 +41,12 @@ uint64_t fnv1a(std::string_view text) {
 Result<std::string> read_sync(int fd, Duration timeout) {
   std::string text;
   std::array<char, 4096> buffer;
-  using Steady = std::chrono::steady_clock;
-  const auto deadline = Steady::now() + std::chrono::nanoseconds(timeout.ns);
+  const platform::Deadline deadline(timeout);
   while (text.find('\n') == std::string::npos) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now()).count();
-    if (left <= 0)
+    if (deadline.passed())
       return fail(ErrorCode::kTimeout, "conmon said nothing", {}, "is the machine overloaded?");
     pollfd ready{fd, POLLIN, 0};
-    if (::poll(&ready, 1, static_cast<int>(left)) <= 0) continue;
+    if (::poll(&ready, 1, deadline.milliseconds_left()) <= 0) continue;
     const ssize_t n = ::read(fd, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
@@ -176,6 +173,7 @@ Result<pid_t> ContainerRuntime::create(const Launch& launch) const {
                  "error",
                  "--runtime-arg",
                  "--root=" + options_.state_dir + "/runc"};
+  conmon.directory = launch.bundle;  // where it leaves a file when the kernel killed for memory
   if (launch.terminal) conmon.argv.emplace_back("-t");
   if (launch.open_stdin) conmon.argv.emplace_back("-i");
   conmon.env.push_back(fmt::format("_OCI_SYNCPIPE={}", sync_fd));

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/time.h"
+#include "client/api_client.h"
+#include "node/cgroup/cgroup_tree.h"
+#include "node/devices/device_source.h"
+#include "node/event_recorder.h"
+#include "node/images/image_store.h"
+#include "node/network/pod_network.h"
+#include "node/pod/container_setup.h"
+#include "node/pod/pod_inputs.h"
+#include "node/pod/pod_machine.h"
+#include "node/pod/pod_paths.h"
+#include "node/pod/prober.h"
+#include "node/runtime/container_runtime.h"
+#include "node/work_pool.h"
+#include "platform/event_loop.h"
+
+namespace berth::node {
+
+/// What all pods of a node share. Everything outlives every pod.
+struct NodeContext {
+  const Clock& clock;
+  platform::EventLoop& loop;
+  client::ApiClient& api;
+  PodNetwork& network;
+  ImageStore& images;
+  DeviceSource& devices;
+  const ContainerRuntime& runtime;
+  const CgroupTree& cgroups;
+  const HostAbilities& host;
+  EventRecorder& events;
+  WorkPool& work;    ///< runc, CNI, mounts
+  WorkPool& probes;  ///< probes and hooks, so that slow ones hold up nothing else
+  std::string data_dir;
+  std::string cgroup_root;
+  PodSurroundings surroundings;  ///< without the pod's own addresses
+  VolumeOptions volumes;
+  int64_t pids_per_pod = 0;
+};
+
+/// The cgroup of a pod, by its class: ROOT/podUID, ROOT/burstable/podUID, ROOT/besteffort/podUID.
+std::string pod_cgroup(const std::string& root, QosClass qos, const std::string& uid);
+
+/// One pod on this machine: carries out what its machine asks for, on the pools, and brings the
+/// answers back to the loop. Lives on the loop's thread.
+class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> {
+ public:
+  /// `on_finished` is called once nothing is left of the pod, on the loop.
+  PodHost(NodeContext& context, PodSpec pod, PodState record,
+          std::function<void(const std::string& uid)> on_finished);
+  PodMachine& machine() { return machine_; }
+  const PodSpec& pod() const { return *spec_; }
+  const PodPaths& paths() const { return paths_; }
+  std::string cgroup() const;
+  std::string log_folder() const;
+
+  /// Begins; the folder is made and the object written first.
+  void admit();
+  void refuse(const std::string& reason, const std::string& message);
+  void update(PodSpec pod);
+  void removed();
+  /// The node ends it: `Evicted`, `Terminated`.
+  void end(const std::string& reason, const std::string& message, Duration grace);
+  /// The exit code of a run is in its file (or, `lost`, will never be).
+  void exited(const std::string& container, int attempt, bool lost);
+  /// Fetches ConfigMaps, Secrets and tokens again and renews the volumes made of them.
+  void refresh_inputs();
+  /// The process id of a running container's first process; 0 when it does not run.
+  int pid_of(const std::string& container) const;
+  /// Of a container that an earlier agent started.
+  void adopt_pid(const std::string& container, int pid) { pids_[container] = pid; }
+
+  // PodActions: each is kept until the machine's call has returned and its record is on disk.
+  void prepare_pod() override;
+  void pull_image(const std::string& container) override;
+  void start_container(const std::string& container, int attempt) override;
+  void signal_container(const std::string& container, int attempt, int signal) override;
+  void force_remove(const std::string& container, int attempt) override;
+  void discard(const std::string& container, int attempt) override;
+  void run_probe(const std::string& container, int attempt, ProbeKind kind) override;
+  void run_hook(const std::string& container, int attempt, HookKind kind, Duration limit) override;
+  void resize(const std::string& container, int attempt, const ContainerSpec& spec) override;
+  void tear_down() override;
+  void delete_object() override;
+  void publish(Json status) override;
+  void persist(Json record) override;
+  void record_event(bool warning, const std::string& container, const std::string& reason,
+                    const std::string& message) override;
+
+ private:
+  using Spec = std::shared_ptr<const PodSpec>;
+  struct Prepared;
+  struct PendingInputs;
+
+  /// Calls the machine, then does what it asked for.
+  void drive(const std::function<void(PodMachine&, Time)>& call);
+  void flush();
+  /// Runs `job` on a pool, then `then` with its result on the loop, unless this pod is gone.
+  template <class Job, class Then>
+  void off_loop(WorkPool& pool, Job job, Then then);
+  void fetch_inputs(std::function<void(Result<PodInputs>)> done);
+  void prepare_with(Result<PodInputs> inputs);
+  void send_status();
+  Result<ContainerEdits> edits_for(const ContainerSpec& container) const;
+  ProbeTarget target(const std::string& container, int attempt) const;
+  void finish_if_over();
+
+  NodeContext& context_;
+  Spec spec_;
+  PodPaths paths_;
+  PodMachine machine_;
+  std::function<void(const std::string&)> on_finished_;
+  std::vector<std::function<void()>> deferred_;
+  std::optional<platform::EventLoop::TimerId> timer_;
+  std::shared_ptr<const Prepared> prepared_;
+  std::unordered_map<std::string, ImageHandle> images_;
+  std::unordered_map<std::string, int> pids_;
+  /// An exit that came before the answer to its start.
+  std::unordered_map<std::string, int> starting_;
+  std::unordered_map<std::string, bool> early_exits_;
+  std::optional<Json> unsent_;
+  bool sending_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace berth::node

@@ -1,0 +1,439 @@
+#include "node/agent.h"
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include "node/cgroup/cgroup_tree.h"
+#include "node/images/host_image.h"
+#include "node/runtime/container_runtime.h"
+#include "tests/integration/node/memory_api.h"
+#include "tests/integration/node/sandbox.h"
+
+namespace berth::node {
+namespace {
+
+using objects::find;
+using objects::find_array;
+using objects::find_int;
+using objects::find_string;
+using testing::eventually;
+
+class WallClock : public Clock {
+ public:
+  Time now() const override {
+    return Time{std::chrono::duration_cast<std::chrono::nanoseconds>(
+                    std::chrono::system_clock::now().time_since_epoch())
+                    .count()};
+  }
+};
+
+/// Pods in a namespace of their own without an address: what CNI does has its own tests.
+class BareNetwork : public PodNetwork {
+ public:
+  Result<PodAttachment> ensure_pod_network(const PodNetworkRequest& request) override {
+    if (request.host_network) return PodAttachment{{"127.0.0.1"}, {}};
+    const std::string path = "/run/netns/" + request.netns_name;
+    if (::access(path.c_str(), F_OK) != 0) BERTH_CHECK(ip({"netns", "add", request.netns_name}));
+    BERTH_CHECK(ip({"-n", request.netns_name, "link", "set", "lo", "up"}));
+    return PodAttachment{{"10.99.0.7"}, path};
+  }
+  Result<> release(const std::string& uid) override {
+    if (::access(("/run/netns/" + pod_netns_name(uid)).c_str(), F_OK) != 0) return {};
+    return ip({"netns", "delete", pod_netns_name(uid)});
+  }
+  Result<std::vector<std::string>> list() override { return std::vector<std::string>{}; }
+
+ private:
+  static Result<> ip(std::vector<std::string> words) {
+    platform::ProcessOptions options;
+    options.argv = std::move(words);
+    options.argv.insert(options.argv.begin(), "ip");
+    BERTH_TRY(const auto result, platform::run_checked(options));
+    return {};
+  }
+};
+
+class TestImages : public ImageStore {
+ public:
+  TestImages(std::string busybox, std::string host_state, const Clock& clock)
+      : busybox_(std::move(busybox)), host_(host_options(std::move(host_state)), clock) {}
+  Result<ImageHandle> ensure_image(const std::string& reference, PullPolicy) override {
+    if (reference == "host") return host_.ensure();
+    if (reference != "busybox") return fail(ErrorCode::kNotFound, "no such image", reference);
+    ImageHandle out;
+    out.reference = reference;
+    out.digest = "sha256:test";
+    out.rootfs = busybox_;
+    out.config.env = {"PATH=/bin", "FROM_IMAGE=1"};
+    return out;
+  }
+
+ private:
+  static HostImageOptions host_options(std::string state) {
+    HostImageOptions out;
+    out.state_dir = std::move(state);
+    return out;
+  }
+  std::string busybox_;
+  HostImage host_;
+};
+
+class TwoDevices : public DeviceSource {
+ public:
+  Result<std::vector<Device>> discover() override {
+    std::vector<Device> out(2);
+    for (size_t i = 0; i < 2; ++i) {
+      out[i].resource = "example.com/gpu";
+      out[i].id = fmt::format("gpu-{}", i);
+      out[i].model = "Test GPU";
+      out[i].memory_bytes = 1 << 30;
+    }
+    return out;
+  }
+  Result<ContainerEdits> edits_for(const std::vector<AssignedDevice>& devices) override {
+    ContainerEdits out;
+    std::string ids;
+    for (const AssignedDevice& d : devices) ids += (ids.empty() ? "" : ",") + d.id;
+    out.env = {"VISIBLE=" + (ids.empty() ? "void" : ids)};
+    if (!devices.empty()) out.device_nodes = {{"/dev/gpu-test", "/dev/null", "rw"}};
+    return out;
+  }
+};
+
+class AgentTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string why = testing::missing(); !why.empty()) GTEST_SKIP() << why;
+    sandbox_ = std::make_unique<testing::Sandbox>();
+    ASSERT_TRUE(make_directories(data()));
+    images_ = std::make_unique<TestImages>(sandbox_->busybox(), sandbox_->path() + "/host", clock_);
+    start();
+  }
+  void TearDown() override {
+    if (sandbox_ == nullptr) return;
+    if (agent_) agent_->stop(Agent::StopMode::kDrain);
+    agent_.reset();
+    // Nothing is left behind.
+    const auto mounts = mount_points_below(sandbox_->path());
+    EXPECT_TRUE(mounts->empty()) << mounts->front();
+    auto tree = CgroupTree::detect(*read_file("/proc/self/mountinfo"));
+    EXPECT_TRUE(tree->processes(cgroup_root()).empty());
+    EXPECT_TRUE(tree->remove(cgroup_root()));
+    ContainerRuntime::Options options;
+    options.state_dir = sandbox_->path() + "/run";
+    options.exit_dir = data() + "/exits";
+    const auto runtime = ContainerRuntime::open(options);
+    EXPECT_TRUE(runtime->list()->empty());
+  }
+
+  std::string data() const { return sandbox_->path() + "/data"; }
+  static std::string cgroup_root() { return fmt::format("/berth-test-{}", ::getpid()); }
+
+  void start() {
+    AgentOptions options{data(), "node-1", clock_, api_, network_, *images_, devices_};
+    options.allow_host_path = true;
+    options.usage_period = Duration::milliseconds(200);
+    options.cgroup_root = cgroup_root();
+    options.runtime_dir = sandbox_->path() + "/run";
+    options.workers = 4;
+    auto started = Agent::start(std::move(options));
+    ASSERT_TRUE(started) << started.error().to_string();
+    agent_ = *std::move(started);
+  }
+
+  /// A pod with one container `c` running `script`; `more` goes into the container, `spec` into the
+  /// pod's spec.
+  static Json pod(const std::string& name, const std::string& script, const std::string& more = "",
+                  const std::string& spec = "", const std::string& annotations = "") {
+    static std::atomic<int> uid = 0;
+    const std::string text = fmt::format(
+        R"({{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{}","namespace":"ns",
+          "uid":"{:08x}-{}","annotations":{{{}}}}},
+          "spec":{{"nodeName":"node-1","terminationGracePeriodSeconds":5{},
+          "containers":[{{"name":"c","image":"busybox","command":["sh","-c",{}]{}}}]}}}})",
+        name, ::getpid(), ++uid, annotations, spec.empty() ? "" : "," + spec,
+        boost::json::serialize(Json(script)), more.empty() ? "" : "," + more);
+    return boost::json::parse(text);
+  }
+  Json status(const std::string& name) { return api_.now("pods", "ns", name); }
+  std::string phase(const std::string& name) {
+    return std::string(find_string(status(name), {"status", "phase"}));
+  }
+  /// containerStatuses[0] of a pod.
+  Json container(const std::string& name) {
+    const Json object = status(name);
+    const JsonArray& list = find_array(object, {"status", "containerStatuses"});
+    return list.empty() ? Json(nullptr) : list[0];
+  }
+  Json terminated(const std::string& name) {
+    const Json c = container(name);
+    const Json* t = find(c, {"state", "terminated"});
+    return t == nullptr ? Json(nullptr) : *t;
+  }
+  bool is_phase(const std::string& name, const std::string& wanted) {
+    return eventually([&] { return phase(name) == wanted; });
+  }
+  std::string uid(const std::string& name) {
+    return std::string(find_string(status(name), {"metadata", "uid"}));
+  }
+  std::string log(const std::string& name, bool previous = false) {
+    const auto path = agent_->log_path({uid(name), "c", previous});
+    if (!path) return path.error().to_string();
+    return read_log(log_files(*path), {}).value_or("unreadable");
+  }
+  std::string events(const std::string& pod_name) {
+    std::string out;
+    for (const Json& event : api_.all("events"))
+      if (find_string(event, {"involvedObject", "name"}) == pod_name)
+        out += fmt::format("{}: {}\n", find_string(event, {"reason"}),
+                           find_string(event, {"message"}));
+    return out;
+  }
+
+  WallClock clock_;
+  std::unique_ptr<testing::Sandbox> sandbox_;
+  testing::MemoryApi api_;
+  BareNetwork network_;
+  TwoDevices devices_;
+  std::unique_ptr<TestImages> images_;
+  std::unique_ptr<Agent> agent_;
+};
+
+constexpr const char* kNever = R"("restartPolicy":"Never")";
+
+TEST_F(AgentTest, APodRunsItsLogComesBackAndItIsDeleted) {
+  api_.apply("pods", pod("a", "echo hello from $FROM_IMAGE; trap 'exit 0' TERM; sleep 100 & wait"));
+  ASSERT_TRUE(is_phase("a", "Running")) << boost::json::serialize(status("a"));
+  EXPECT_TRUE(eventually([&] { return log("a") == "hello from 1\n"; })) << log("a");
+  EXPECT_EQ(find_string(status("a"), {"status", "podIP"}), "10.99.0.7");
+  EXPECT_TRUE(eventually([&] {
+    return events("a").find("Started: Started container c") != std::string::npos;
+  })) << events("a");
+  client::DeleteOptions options;
+  api_.remove({{"", "v1", "pods"}, "ns", "a", {}}, options, [](auto) {});
+  EXPECT_TRUE(eventually([&] { return status("a").is_null(); }));
+  EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(data() + "/pods"); }));
+  EXPECT_TRUE(std::filesystem::is_empty(data() + "/logs"));
+}
+
+TEST_F(AgentTest, TheHostImageRunsWhatIsInstalledHere) {
+  Json object = pod("a", "cat --version | head -1; touch /usr/x; touch /tmp/y && ls /tmp; ls /root",
+                    "", kNever);
+  object.at("spec").at("containers").at(0).at("image") = "host";
+  api_.apply("pods", object);
+  ASSERT_TRUE(eventually([&] { return phase("a") == "Succeeded" || phase("a") == "Failed"; }))
+      << boost::json::serialize(status("a")) << events("a");
+  EXPECT_NE(log("a").find("GNU coreutils"), std::string::npos) << log("a");
+  EXPECT_NE(log("a").find("Read-only file system"), std::string::npos) << log("a");
+  EXPECT_NE(log("a").find("\ny\n"), std::string::npos) << log("a");
+}
+
+TEST_F(AgentTest, ExitCodesAndPhases) {
+  api_.apply("pods", pod("good", "exit 0", "", kNever));
+  api_.apply("pods", pod("bad", "echo why > /dev/termination-log; exit 3", "", kNever));
+  ASSERT_TRUE(is_phase("good", "Succeeded"));
+  ASSERT_TRUE(is_phase("bad", "Failed"));
+  EXPECT_EQ(find_string(terminated("good"), {"reason"}), "Completed");
+  EXPECT_EQ(find_string(terminated("bad"), {"reason"}), "Error");
+  EXPECT_EQ(find_int(terminated("bad"), {"exitCode"}), 3);
+  EXPECT_EQ(find_string(terminated("bad"), {"message"}), "why\n");
+}
+
+TEST_F(AgentTest, AProgramThatIsNotThereFailsAndSaysSo) {
+  Json object = pod("a", "", "", kNever);
+  object.at("spec").at("containers").at(0).at("command") = JsonArray{"/no/such"};
+  api_.apply("pods", object);
+  ASSERT_TRUE(is_phase("a", "Failed"));
+  EXPECT_EQ(find_string(terminated("a"), {"reason"}), "StartError");
+  EXPECT_EQ(find_int(terminated("a"), {"exitCode"}), 128);
+  EXPECT_NE(find_string(terminated("a"), {"message"}).find("/no/such"), std::string_view::npos);
+}
+
+TEST_F(AgentTest, CrashesAreRestartedWithBackOff) {
+  api_.apply("pods", pod("a", "echo run; exit 1"));
+  ASSERT_TRUE(eventually([&] {
+    return find_string(container("a"), {"state", "waiting", "reason"}) == "CrashLoopBackOff";
+  })) << boost::json::serialize(status("a"));
+  EXPECT_EQ(find_int(container("a"), {"restartCount"}), 1);
+  EXPECT_EQ(find_int(container("a"), {"lastState", "terminated", "exitCode"}), 1);
+  EXPECT_EQ(log("a", true), "run\n");
+  EXPECT_EQ(phase("a"), "Running");
+}
+
+TEST_F(AgentTest, MemoryBeyondTheLimitIsOomKilled) {
+  api_.apply("pods", pod("a", "tail /dev/zero",
+                         R"("resources":{"limits":{"memory":"32Mi","cpu":"500m"}})", kNever));
+  ASSERT_TRUE(is_phase("a", "Failed"));
+  EXPECT_EQ(find_string(terminated("a"), {"reason"}), "OOMKilled");
+  EXPECT_EQ(find_int(terminated("a"), {"exitCode"}), 137);
+  EXPECT_EQ(find_string(status("a"), {"status", "qosClass"}), "Guaranteed");
+}
+
+TEST_F(AgentTest, CpuIsHeldToTheLimitAndAResizeTakesEffect) {
+  api_.apply("pods", pod("a", "while :; do :; done",
+                         R"("resources":{"limits":{"cpu":"200m","memory":"64Mi"}})"));
+  ASSERT_TRUE(is_phase("a", "Running"));
+  const auto cores = [&] {
+    for (const PodUsage& p : agent_->usage().pods)
+      if (!p.containers.empty()) return p.containers[0].cpu_cores;
+    return 0.0;
+  };
+  EXPECT_TRUE(eventually([&] { return cores() > 0.1 && cores() < 0.3; })) << cores();
+  api_.apply("pods", boost::json::parse(R"({"metadata":{"namespace":"ns","name":"a"},"spec":{
+      "containers":[{"name":"c","image":"busybox","command":["sh","-c","while :; do :; done"],
+        "resources":{"limits":{"cpu":"500m","memory":"96Mi"}}}]}})"));
+  EXPECT_TRUE(eventually([&] {
+    const Json c = container("a");
+    return find_string(c, {"resources", "limits", "cpu"}) == "500m" &&
+           find_string(c, {"resources", "limits", "memory"}) == "96Mi";
+  })) << boost::json::serialize(container("a"));
+  EXPECT_TRUE(eventually([&] { return cores() > 0.35 && cores() < 0.65; })) << cores();
+}
+
+TEST_F(AgentTest, AnotherAgentAdoptsWhatRunsAndLosesNoExitCode) {
+  api_.apply("pods", pod("stays", "echo started; sleep 100"));
+  api_.apply("pods", pod("ends", "until test -e /hp/go; do sleep 0.05; done; exit 7",
+                         R"("volumeMounts":[{"name":"hp","mountPath":"/hp"}])",
+                         fmt::format(R"({},"volumes":[{{"name":"hp","hostPath":{{"path":"{}"}}}}])",
+                                     kNever, sandbox_->path())));
+  ASSERT_TRUE(is_phase("stays", "Running"));
+  ASSERT_TRUE(is_phase("ends", "Running")) << events("ends");
+  const std::string before = boost::json::serialize(container("stays"));
+  agent_.reset();
+  // While nobody watches, one of them ends.
+  ASSERT_TRUE(write_file_atomically(sandbox_->path() + "/go", ""));
+  ASSERT_TRUE(eventually([&] {
+    return ::access((data() + "/exits/" + container_id(uid("ends"), "c", 0)).c_str(), F_OK) == 0;
+  }));
+  start();
+  ASSERT_TRUE(is_phase("ends", "Failed"));
+  EXPECT_EQ(find_int(terminated("ends"), {"exitCode"}), 7);
+  EXPECT_EQ(boost::json::serialize(container("stays")), before);
+  EXPECT_EQ(log("stays"), "started\n");
+}
+
+TEST_F(AgentTest, APodDeletedWhileNobodyWatchesIsRemoved) {
+  api_.apply("pods", pod("a", "sleep 100"));
+  ASSERT_TRUE(is_phase("a", "Running"));
+  agent_.reset();
+  client::DeleteOptions options;
+  options.grace = Duration{};
+  api_.remove({{"", "v1", "pods"}, "ns", "a", {}}, options, [](auto) {});
+  ASSERT_TRUE(eventually([&] { return status("a").is_null(); }));
+  start();
+  EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(data() + "/pods"); }));
+}
+
+TEST_F(AgentTest, InputsVolumesAndInitContainers) {
+  api_.apply(
+      "configmaps",
+      boost::json::parse(R"({"metadata":{"namespace":"ns","name":"cm"},"data":{"k":"from-map"}})"));
+  api_.apply("secrets",
+             boost::json::parse(
+                 R"({"metadata":{"namespace":"ns","name":"s"},"data":{"p":"aHVudGVyMg=="}})"));
+  Json object =
+      pod("a", "cat /cm/k /s/p /shared/made /info/labels; echo $POD $KEY; stat -c %a /s/p; id -g",
+          R"("env":[{"name":"POD","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}},
+                {"name":"KEY","valueFrom":{"configMapKeyRef":{"name":"cm","key":"k"}}}],
+         "volumeMounts":[{"name":"cm","mountPath":"/cm"},{"name":"s","mountPath":"/s"},
+           {"name":"shared","mountPath":"/shared"},{"name":"info","mountPath":"/info"}])",
+          std::string(kNever) + R"(,"volumes":[{"name":"cm","configMap":{"name":"cm"}},
+        {"name":"s","secret":{"secretName":"s","defaultMode":256}},{"name":"shared","emptyDir":{}},
+        {"name":"info","downwardAPI":{"items":[{"path":"labels",
+            "fieldRef":{"fieldPath":"metadata.namespace"}}]}}],
+        "initContainers":[{"name":"i","image":"busybox","command":["sh","-c","echo init > /shared/made"],
+          "volumeMounts":[{"name":"shared","mountPath":"/shared"}]}])");
+  api_.apply("pods", object);
+  ASSERT_TRUE(is_phase("a", "Succeeded")) << boost::json::serialize(status("a")) << events("a");
+  EXPECT_EQ(log("a"), "from-maphunter2init\nnsa from-map\n400\n0\n");
+}
+
+TEST_F(AgentTest, AMissingConfigMapIsWaitedFor) {
+  api_.apply("pods", pod("a", "echo $KEY",
+                         R"("env":[{"name":"KEY","valueFrom":{"configMapKeyRef":
+                                   {"name":"late","key":"k"}}}])",
+                         kNever));
+  ASSERT_TRUE(eventually([&] {
+    return find_string(container("a"), {"state", "waiting", "reason"}) ==
+           "CreateContainerConfigError";
+  })) << boost::json::serialize(status("a"));
+  api_.apply(
+      "configmaps",
+      boost::json::parse(R"({"metadata":{"namespace":"ns","name":"late"},"data":{"k":"came"}})"));
+  ASSERT_TRUE(is_phase("a", "Succeeded"));
+  EXPECT_EQ(log("a"), "came\n");
+}
+
+TEST_F(AgentTest, ProbesDecideReadinessAndRestarts) {
+  api_.apply("pods", pod("a", "touch /work/live; sleep 1; touch /work/ready; sleep 100",
+                         R"("volumeMounts":[{"name":"w","mountPath":"/work"}],
+         "readinessProbe":{"exec":{"command":["test","-e","/work/ready"]},"periodSeconds":1},
+         "livenessProbe":{"exec":{"command":["test","-e","/work/live"]},"periodSeconds":1,
+                          "failureThreshold":1})",
+                         R"("volumes":[{"name":"w","emptyDir":{}}])"));
+  ASSERT_TRUE(is_phase("a", "Running"));
+  EXPECT_FALSE(objects::find_bool(container("a"), {"ready"}));
+  EXPECT_TRUE(eventually([&] { return objects::find_bool(container("a"), {"ready"}); }))
+      << events("a");
+  std::filesystem::remove(data() + "/pods/" + uid("a") + "/volumes/w/live");
+  EXPECT_TRUE(eventually([&] { return find_int(container("a"), {"restartCount"}) == 1; }))
+      << events("a");
+}
+
+TEST_F(AgentTest, DevicesAreGivenOnceAndOnlyToWhoAsks) {
+  const std::string devices =
+      R"("berth.dev/devices":"{\"example.com/gpu\":[{\"id\":\"gpu-1\",\"milli\":1000}]}")";
+  api_.apply("pods", pod("a", "echo $VISIBLE; ls /dev/gpu-test; sleep 100",
+                         R"("resources":{"limits":{"example.com/gpu":"1"}})", "", devices));
+  ASSERT_TRUE(is_phase("a", "Running")) << boost::json::serialize(status("a")) << events("a");
+  EXPECT_TRUE(eventually([&] { return log("a") == "gpu-1\n/dev/gpu-test\n"; })) << log("a");
+  api_.apply("pods", pod("b", "true", R"("resources":{"limits":{"example.com/gpu":"1"}})", kNever,
+                         devices));
+  ASSERT_TRUE(is_phase("b", "Failed"));
+  EXPECT_EQ(find_string(status("b"), {"status", "reason"}), "UnexpectedAdmissionError");
+  api_.apply("pods", pod("c", "echo $VISIBLE; ls /dev/gpu-test", "", kNever));
+  ASSERT_TRUE(is_phase("c", "Failed"));
+  EXPECT_EQ(log("c").substr(0, 5), "void\n");
+}
+
+TEST_F(AgentTest, TooMuchDiskIsEvicted) {
+  api_.apply("pods", pod("a", "head -c 3000000 /dev/zero > /scratch/x; sleep 100",
+                         R"("volumeMounts":[{"name":"scratch","mountPath":"/scratch"}])",
+                         R"("volumes":[{"name":"scratch","emptyDir":{"sizeLimit":"1Mi"}}])"));
+  ASSERT_TRUE(is_phase("a", "Failed")) << boost::json::serialize(status("a"));
+  EXPECT_EQ(find_string(status("a"), {"status", "reason"}), "Evicted");
+  EXPECT_EQ(find_string(status("a"), {"status", "message"}),
+            "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Mi\".");
+}
+
+TEST_F(AgentTest, ACheckpointIsAnnotated) {
+  api_.apply("pods", pod("a", "echo x > /w/ckpt; sleep 100",
+                         R"("env":[{"name":"BERTH_CHECKPOINT_FILE","value":"/w/ckpt"}],
+                            "volumeMounts":[{"name":"w","mountPath":"/w"}])",
+                         R"("volumes":[{"name":"w","emptyDir":{}}])"));
+  EXPECT_TRUE(eventually([&] {
+    return !find_string(status("a"), {"metadata", "annotations", "berth.dev/last-checkpoint"})
+                .empty();
+  }));
+}
+
+TEST_F(AgentTest, TheNodeIsRegisteredWithWhatItHas) {
+  ASSERT_TRUE(eventually([&] {
+    return !api_.now("leases", "kube-node-lease", "node-1").is_null() &&
+           find(api_.now("nodes", "", "node-1"), {"status", "capacity"}) != nullptr;
+  }));
+  const Json node = api_.now("nodes", "", "node-1");
+  EXPECT_EQ(find_string(node, {"status", "capacity", "example.com/gpu"}), "2");
+  EXPECT_EQ(find_string(node, {"status", "capacity", "pods"}), "250");
+  EXPECT_EQ(find_string(node, {"metadata", "labels", "berth.dev/accelerator-model"}), "Test-GPU");
+  const std::string text(find_string(node, {"metadata", "annotations", "berth.dev/devices"}));
+  EXPECT_NE(text.find("\"id\":\"gpu-0\""), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace berth::node
