@@ -311,8 +311,7 @@ class Cycle {
     std::vector<HeldClaim> used;
     for (const HeldClaim& claim : state_.claims()) {
       if (!claim.reservation || claim.gang == id) continue;
-      const bool override = guaranteed && state_.gang(claim.gang).queue != state_.gang(id).queue &&
-                            !inside_guarantee(claim.gang, tasks_of(claim));
+      const bool override = guaranteed && is_borrowers(claim, id);
       if (!override && !may_backfill(state_, tasks, claim.start)) continue;
       if (override) overridden.push_back(claim.gang);
       used.push_back(claim);
@@ -326,18 +325,9 @@ class Cycle {
       return false;
     }
     for (const HeldClaim& claim : used) trial_.restore(claim.gang);
-    const auto touches = [&](const HeldClaim& claim) {
-      return std::any_of(fit.placed.begin(), fit.placed.end(), [&](const Placement& mine) {
-        return std::any_of(claim.members.begin(), claim.members.end(),
-                           [&](const Placement& theirs) {
-                             return mine.node == theirs.node &&
-                                    (mine.devices == 0 || (mine.devices & theirs.devices) != 0);
-                           });
-      });
-    };
     bool backfilled = false;
     for (const HeldClaim& claim : used) {
-      if (!touches(claim)) continue;
+      if (!overlap(fit.placed, claim.members)) continue;
       const bool over =
           std::find(overridden.begin(), overridden.end(), claim.gang) != overridden.end();
       if (over) drop_claim(claim.gang);
@@ -345,6 +335,31 @@ class Cycle {
     }
     start(id, fit.placed, backfilled);
     return true;
+  }
+
+  static bool overlap(const std::vector<Placement>& some, const std::vector<Placement>& others) {
+    return std::any_of(some.begin(), some.end(), [&](const Placement& mine) {
+      return std::any_of(others.begin(), others.end(), [&](const Placement& theirs) {
+        return mine.node == theirs.node &&
+               (mine.devices == 0 || (mine.devices & theirs.devices) != 0);
+      });
+    });
+  }
+
+  /// A reservation of another queue's gang, which would borrow what it reserved.
+  bool is_borrowers(const HeldClaim& claim, GangId id) const {
+    return claim.reservation && state_.gang(claim.gang).queue != state_.gang(id).queue &&
+           !inside_guarantee(claim.gang, tasks_of(claim));
+  }
+
+  /// The reservations that do not hold up this gang: it is inside a guarantee, the holders borrow.
+  std::vector<HeldClaim> overridable_reservations(GangId id,
+                                                  const std::vector<TaskId>& tasks) const {
+    std::vector<HeldClaim> found;
+    if (!inside_guarantee(id, tasks)) return found;
+    for (const HeldClaim& claim : state_.claims())
+      if (claim.gang != id && is_borrowers(claim, id)) found.push_back(claim);
+    return found;
   }
 
   std::vector<TaskId> tasks_of(const HeldClaim& claim) const {
@@ -362,7 +377,10 @@ class Cycle {
   // --- reclaim and preemption ---
 
   bool take_back(GangId id, const std::vector<TaskId>& tasks, const GangFit& fit) {
+    const std::vector<HeldClaim> overridable = overridable_reservations(id, tasks);
+    for (const HeldClaim& reservation : overridable) trial_.lift(reservation.gang);
     PreemptionResult result = find_victims(state_, trial_, placer_, *entitlements_, id, tasks);
+    for (const HeldClaim& reservation : overridable) trial_.restore(reservation.gang);
     if (result.none.entitled) mark_blocked(id);
     no_victims_ = result.none;
     if (!result.found) {
@@ -383,6 +401,8 @@ class Cycle {
         }
       placed = std::move(result.found->placed);
     }
+    for (const HeldClaim& reservation : overridable)
+      if (overlap(placed, reservation.members)) drop_claim(reservation.gang);
     for (const Placement& member : placed)
       for (TaskId task : state_.node(member.node).tasks)
         if (state_.task(task).phase == TaskPhase::kReleasing)
