@@ -191,7 +191,9 @@ class Core : public std::enable_shared_from_this<Core> {
       ++item.failures;
       spdlog::warn("controllers: {}: {}: {}", item.controller->name, to_string(item.key),
                    result.failure);
-      if (view_.failure(item.key) != result.failure) {
+      // Told to the controller once: the text of a refusal may differ each time (it names the new
+      // object), and a status that follows it would call for the next try at once.
+      if (view_.failure(item.key).empty()) {
         view_.set_failure(item.key, result.failure);
         item.changed_meanwhile = true;
       }

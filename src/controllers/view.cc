@@ -160,6 +160,14 @@ std::string_view View::failure(const Key& key) const {
   return at == failures_.end() ? std::string_view() : std::string_view(at->second);
 }
 
+std::vector<Key> View::failing(Kind kind, std::string_view ns) const {
+  std::vector<Key> keys;
+  for (const auto& [key, message] : failures_) {
+    if (key.kind == kind && key.ns == ns) keys.push_back(key);
+  }
+  return keys;
+}
+
 void View::set_failure(const Key& key, std::string message) {
   failures_[key] = std::move(message);
 }

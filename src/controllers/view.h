@@ -72,6 +72,8 @@ class View {
 
   /// Why the last write for `key` was refused; empty when it was not. Lets a status say so.
   std::string_view failure(const Key& key) const;
+  /// The objects of one kind for which that is so.
+  std::vector<Key> failing(Kind kind, std::string_view ns) const;
   void set_failure(const Key& key, std::string message);
   void clear_failure(const Key& key);
 

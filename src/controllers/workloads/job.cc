@@ -356,8 +356,12 @@ Outcome reconcile(const View& view, const Key& key, Time now) {
   return JobRound(view, job, now).run();
 }
 
-void affected(const View&, const Object& object, std::vector<Key>& keys) {
+void affected(const View& view, const Object& object, std::vector<Key>& keys) {
   if (object.key.kind == Kind::kJob) keys.push_back(object.key);
+  // More quota may let through what was refused.
+  if (object.key.kind == Kind::kResourceQuota) {
+    for (Key& key : view.failing(Kind::kJob, object.key.ns)) keys.push_back(std::move(key));
+  }
   if (object.key.kind != Kind::kPod && object.key.kind != Kind::kPodGroup) return;
   const OwnerRef* owner = object.controller();
   if (owner != nullptr && owner->kind == "Job") {

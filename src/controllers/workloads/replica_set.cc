@@ -107,6 +107,10 @@ Outcome reconcile(const View& view, const Key& key, Time now) {
 
 void affected(const View& view, const Object& object, std::vector<Key>& keys) {
   if (object.key.kind == Kind::kReplicaSet) keys.push_back(object.key);
+  // More quota may let through what was refused.
+  if (object.key.kind == Kind::kResourceQuota) {
+    for (Key& key : view.failing(Kind::kReplicaSet, object.key.ns)) keys.push_back(std::move(key));
+  }
   if (object.key.kind != Kind::kPod) return;
   const OwnerRef* owner = object.controller();
   if (owner != nullptr) {
