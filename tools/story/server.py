@@ -16,7 +16,6 @@ from terminal import Terminal
 DEVICES = "nvidia.com/gpu=4:80Gi"
 READY_LIMIT_S = 30.0
 STOP_LIMIT_S = 40.0
-WORKLOADS = ("deployments", "jobs", "pods")
 
 
 def _mounts_below(folder: Path) -> list[str]:
@@ -48,6 +47,7 @@ class Server:
     def __init__(self, binary: Path, log: Path, terminal: Terminal) -> None:
         self._binary = binary
         self._log = log
+        self._log.write_text("")
         self._terminal = terminal
         self._process: subprocess.Popen[str] | None = None
         self._namespaces_before = _network_namespaces()
@@ -56,13 +56,13 @@ class Server:
         self.kubeconfig = self.data / "kubeconfig"
 
     def start(self) -> str:
-        """Its address, once it is ready."""
+        """What it says of itself, once it is ready."""
         began = time.monotonic()
-        with self._log.open("w") as log:
+        with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 [
                     *(str(self._binary), "serve", "--data", str(self.data), "--port", "0"),
-                    *("--emulate-device", DEVICES),
+                    *("--emulate-device", DEVICES, "--allow-host-path", "--drain"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -80,7 +80,7 @@ class Server:
             if code is not None:
                 problem = f"ended with exit code {code}"
             raise ApiError(f"berth serve {problem}; its log:\n{self.log_tail()}")
-        self._terminal.say(f"berth serve: {line} ({time.monotonic() - began:.2f} s)", "berth")
+        self._terminal.say(f"{line} (ready after {time.monotonic() - began:.2f} s)", "berth")
         return line
 
     def api(self) -> Api:
@@ -100,32 +100,30 @@ class Server:
         return 0.0
 
     def stop(self) -> list[str]:
-        """Deletes all work, stops the server and removes its data. What stays behind, in words."""
-        if self._process is not None and self._process.poll() is None:
-            self._delete_work()
-            self._process.terminate()
+        """Stops all work and the server, and removes its data. What stays behind, in words."""
+        ended_early = self._process is not None and self._process.poll() is not None
+        self._terminate()
+        if ended_early and self._left_behind():
+            # It ended by itself and left work running: the next one adopts that, and stops it.
             try:
-                self._process.wait(timeout=STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                self.start()
+            except ApiError as error:
+                self._terminal.fail(f"cleaning up: {error}")
+            self._terminate()
         left = self._left_behind()
         if not left:
             shutil.rmtree(self.data, ignore_errors=True)
         return left
 
-    def _delete_work(self) -> None:
-        if not self.kubeconfig.exists():
+    def _terminate(self) -> None:
+        if self._process is None or self._process.poll() is not None:
             return
-        command = self.command()
+        self._process.terminate()
         try:
-            for kind in WORKLOADS:
-                command.run("delete", kind, "--all", check=False, limit_s=STOP_LIMIT_S)
-            end = time.monotonic() + STOP_LIMIT_S
-            while self.api().pods() and time.monotonic() < end:
-                time.sleep(0.2)
-        except ApiError as error:
-            self._terminal.fail(f"cleaning up: {error}")
+            self._process.wait(timeout=STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _left_behind(self) -> list[str]:
         left = [f"mount {point}" for point in _mounts_below(self.data)]
