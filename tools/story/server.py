@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import shutil
 import subprocess
@@ -15,32 +14,34 @@ from terminal import Terminal
 
 DEVICES = "nvidia.com/gpu=4:80Gi"
 READY_LIMIT_S = 30.0
-STOP_LIMIT_S = 40.0
+STOP_LIMIT_S = 90.0
 
 
-def _mounts_below(folder: Path) -> list[str]:
+def _entries(folder: str) -> set[str]:
+    path = Path(folder)
+    return {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+
+
+def _traces() -> set[str]:
+    """What containers and their networks leave on a machine when nobody cleans up, in words."""
     lines = Path("/proc/self/mounts").read_text().splitlines()
-    points = [line.split()[1].replace("\\040", " ") for line in lines]
-    return [point for point in points if point.startswith(f"{folder}/")]
+    found = {f"mount {line.split()[1]}" for line in lines}
+    found |= {f"network namespace {name}" for name in _entries("/run/netns")}
+    found |= {f"network interface {name}" for name in _entries("/sys/class/net")}
+    tables = subprocess.run(["nft", "list", "tables"], text=True, stdout=subprocess.PIPE).stdout
+    return found | {f"nftables {line}" for line in tables.splitlines()}
 
 
-def _processes_naming(text: str) -> list[int]:
+def _processes_naming(text: str) -> set[str]:
     """Processes with `text` in their arguments: the containers' monitors name the data folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
+    found = set()
+    for name in _entries("/proc"):
         try:
-            if text.encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
+            if name.isdigit() and text.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
+                found.add(f"process {name}")
         except OSError:
             continue  # It has ended meanwhile.
     return found
-
-
-def _network_namespaces() -> set[str]:
-    folder = Path("/run/netns")
-    return {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
 
 
 class Server:
@@ -50,7 +51,7 @@ class Server:
         self._log.write_text("")
         self._terminal = terminal
         self._process: subprocess.Popen[str] | None = None
-        self._namespaces_before = _network_namespaces()
+        self._traces_before = _traces()
         # Not in /var/cache, which pods see, and short: it is part of socket names.
         self.data = Path(tempfile.mkdtemp(prefix="berth-story-", dir="/var/lib"))
         self.kubeconfig = self.data / "kubeconfig"
@@ -126,8 +127,4 @@ class Server:
             self._process.wait()
 
     def _left_behind(self) -> list[str]:
-        left = [f"mount {point}" for point in _mounts_below(self.data)]
-        left += [f"process {process}" for process in _processes_naming(str(self.data))]
-        new = _network_namespaces() - self._namespaces_before
-        left += [f"network namespace {name}" for name in sorted(new)]
-        return left
+        return sorted((_traces() - self._traces_before) | _processes_naming(str(self.data)))
