@@ -23,13 +23,14 @@ def _entries(folder: str) -> set[str]:
 
 
 def _traces() -> set[str]:
-    """What containers and their networks leave on a machine when nobody cleans up, in words."""
+    """What of Berth's containers and networks is on this machine, in words."""
     lines = Path("/proc/self/mounts").read_text().splitlines()
     found = {f"mount {line.split()[1]}" for line in lines}
     found |= {f"network namespace {name}" for name in _entries("/run/netns")}
     found |= {f"network interface {name}" for name in _entries("/sys/class/net")}
     tables = subprocess.run(["nft", "list", "tables"], text=True, stdout=subprocess.PIPE).stdout
-    return found | {f"nftables {line}" for line in tables.splitlines()}
+    found |= {f"nftables {line}" for line in tables.splitlines()}
+    return {trace for trace in found if "berth" in trace}
 
 
 def _processes_naming(text: str) -> set[str]:
