@@ -36,6 +36,7 @@ find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
+find_library(BERTH_NLOPT nlopt REQUIRED)
 
 # berth_library(<folder> DEPS <libraries>): every .cc below the folder, one library, `berth_<folder>`.
 # DEPS are the layers that the folder may include (docs/ARCHITECTURE.md; tools/tidy checks it).

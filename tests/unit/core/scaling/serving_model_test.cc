@@ -1,0 +1,125 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/scaling/serving/block_pool.h"
+#include "core/scaling/serving/continuous_batching.h"
+#include "core/scaling/serving/serving_profile.h"
+
+namespace berth::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+/// An iteration takes 1 s, whatever it holds.
+ServingProfile unit_profile(BatchingLimits limits = {}) {
+  ServingProfile profile;
+  profile.cost = LinearCost{.base_s = 1};
+  profile.limits = limits;
+  return profile;
+}
+
+TEST(LinearCost, AddsUpItsTerms) {
+  const LinearCost cost{.base_s = 1,
+                        .per_sequence_s = 10,
+                        .per_token_s = 100,
+                        .per_context_token_s = 1000,
+                        .per_prompt_pair_s = 1e4};
+  Batch batch{.prompts = {{.tokens = 4, .context = 6}}, .decodes = 2, .decode_context_sum = 5};
+  EXPECT_EQ(cost.seconds(batch), 1 + 10 * 3 + 100 * 6 + 1000 * 5 + 1e4 * 4 * (6 + 2));
+}
+
+TEST(Curve, InterpolatesAndGoesOn) {
+  const Curve curve{.x = {1, 3, 5}, .y = {10, 20, 40}};
+  EXPECT_EQ(curve.at(0.5), 10);
+  EXPECT_EQ(curve.at(2), 15);
+  EXPECT_EQ(curve.at(5), 40);
+  EXPECT_EQ(curve.at(7), 60);
+}
+
+TEST(BlockPool, ReusesTheOldestFirstAndKeepsBeginnings) {
+  BlockPool pool(10, true);
+  pool.take(10);
+  pool.give_back(1, 4, 5);  // the last of its blocks holds nothing whole
+  EXPECT_EQ(pool.free(), 5);
+  EXPECT_EQ(pool.cached(1), 4);
+  pool.take(2);  // the empty one, then the end of sequence 1
+  EXPECT_EQ(pool.cached(1), 3);
+  pool.reuse(1, 3);
+  EXPECT_EQ(pool.free(), 0);
+  EXPECT_EQ(pool.cached(1), 0);
+}
+
+TEST(BlockPool, WithoutCachingNothingIsKept) {
+  BlockPool pool(4, false);
+  pool.take(4);
+  pool.give_back(1, 4, 4);
+  EXPECT_EQ(pool.cached(1), 0);
+  EXPECT_EQ(pool.free(), 4);
+}
+
+TEST(ContinuousBatching, PromptThenATokenAnIteration) {
+  const ServingProfile profile = unit_profile();
+  ContinuousBatching engine(profile);
+  engine.submit(7, 100, 3);
+  EXPECT_THAT(engine.step().first_token, ElementsAre(7));
+  EXPECT_THAT(engine.step().finished, IsEmpty());
+  EXPECT_THAT(engine.step().finished, ElementsAre(7));
+  EXPECT_TRUE(engine.idle());
+}
+
+TEST(ContinuousBatching, LongPromptsAreChunked) {
+  const ServingProfile profile = unit_profile({.max_batched_tokens = 40});
+  ContinuousBatching engine(profile);
+  engine.submit(1, 100, 1);
+  EXPECT_THAT(engine.step().first_token, IsEmpty());
+  EXPECT_THAT(engine.step().first_token, IsEmpty());
+  const auto& last = engine.step();
+  EXPECT_THAT(last.first_token, ElementsAre(1));
+  EXPECT_THAT(last.finished, ElementsAre(1));
+}
+
+TEST(ContinuousBatching, DecodesGoBeforeNewPrompts) {
+  const ServingProfile profile = unit_profile({.max_batched_tokens = 10});
+  ContinuousBatching engine(profile);
+  engine.submit(1, 10, 5);
+  engine.step();
+  engine.submit(2, 10, 1);
+  engine.step();  // one token of 1, nine of 2
+  EXPECT_THAT(engine.step().first_token, ElementsAre(2));
+}
+
+TEST(ContinuousBatching, SequencesAreLimited) {
+  const ServingProfile profile = unit_profile({.max_sequences = 1});
+  ContinuousBatching engine(profile);
+  engine.submit(1, 5, 1);
+  engine.submit(2, 5, 1);
+  EXPECT_THAT(engine.step().finished, ElementsAre(1));
+  EXPECT_THAT(engine.step().finished, ElementsAre(2));
+}
+
+TEST(ContinuousBatching, OutOfMemoryPreemptsTheYoungestAndLosesNothing) {
+  const ServingProfile profile = unit_profile({.block_tokens = 4, .kv_blocks = 4});
+  ContinuousBatching engine(profile);
+  engine.submit(1, 8, 8);  // both fit at first: two blocks each; grown they do not
+  engine.submit(2, 8, 8);
+  std::vector<uint32_t> finished;
+  for (int i = 0; i < 100 && !engine.idle(); ++i)
+    for (uint32_t sequence : engine.step().finished) finished.push_back(sequence);
+  EXPECT_THAT(finished, ElementsAre(1, 2));
+  EXPECT_GE(engine.preemptions(), 1);
+  EXPECT_EQ(engine.kv_used(), 0);
+}
+
+TEST(ContinuousBatching, RefusesWhatCanNeverFit) {
+  const ServingProfile profile = unit_profile({.block_tokens = 4, .kv_blocks = 4});
+  ContinuousBatching engine(profile);
+  engine.submit(1, 10, 7);
+  engine.submit(2, 10, 6);
+  const auto& iteration = engine.step();
+  EXPECT_THAT(iteration.refused, ElementsAre(1));
+  EXPECT_THAT(iteration.first_token, ElementsAre(2));
+}
+
+}  // namespace
+}  // namespace berth::core
