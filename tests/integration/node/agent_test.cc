@@ -154,7 +154,7 @@ class AgentTest : public ::testing::Test {
     const std::string text = fmt::format(
         R"({{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{}","namespace":"ns",
           "uid":"{:08x}-{}","annotations":{{{}}}}},
-          "spec":{{"nodeName":"node-1","terminationGracePeriodSeconds":5{},
+          "spec":{{"nodeName":"node-1","terminationGracePeriodSeconds":1{},
           "containers":[{{"name":"c","image":"busybox","command":["sh","-c",{}]{}}}]}}}})",
         name, ::getpid(), ++uid, annotations, spec.empty() ? "" : "," + spec,
         boost::json::serialize(Json(script)), more.empty() ? "" : "," + more);
@@ -218,7 +218,7 @@ TEST_F(AgentTest, APodRunsItsLogComesBackAndItIsDeleted) {
   api_.remove({{"", "v1", "pods"}, "ns", "a", {}}, options, [](auto) {});
   EXPECT_TRUE(eventually([&] { return status("a").is_null(); }));
   EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(data() + "/pods"); }));
-  EXPECT_TRUE(std::filesystem::is_empty(data() + "/logs"));
+  EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(data() + "/logs"); }));
 }
 
 TEST_F(AgentTest, TheHostImageRunsWhatIsInstalledHere) {
