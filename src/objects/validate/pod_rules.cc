@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <set>
 #include <span>
 #include <string>
@@ -253,8 +254,8 @@ void resources(const JsonObject& object, IssueSink& sink) {
       if (is_extended(name) && quantity && quantity->milli() % 1000 != 0)
         sink.add(Issue::Kind::kInvalid, name, "must be a whole number",
                  "for a share of one device, use the annotation berth.dev/gpu-fraction");
-      static constexpr std::array<std::string_view, 4> kNative = {"cpu", "memory",
-                                                                  "ephemeral-storage", "storage"};
+      static constexpr std::array<std::string_view, 3> kNative = {"cpu", "memory",
+                                                                  "ephemeral-storage"};
       const bool native =
           std::ranges::find(kNative, name) != kNative.end() || name.starts_with("hugepages-");
       if (native || name.find('/') != std::string_view::npos) continue;
@@ -264,6 +265,67 @@ void resources(const JsonObject& object, IssueSink& sink) {
                                "nvidia.com/gpu"
                              : fmt::format("did you mean `{}`?", meant));
     }
+  }
+}
+
+void check_huge_pages(const JsonObject& object, IssueSink& sink) {
+  const JsonObject& limits = object_of(object, "limits");
+  const bool huge = std::ranges::any_of(limits, [](const auto& each) {
+    return std::string_view(each.key()).starts_with("hugepages-");
+  });
+  if (huge && !limits.contains("cpu") && !limits.contains("memory"))
+    sink.add(Issue::Kind::kForbidden, "huge pages need cpu or memory, too",
+             "set limits.memory, for example");
+}
+
+void container_resources(const JsonObject& object, IssueSink& sink) {
+  resources(object, sink);
+  check_huge_pages(object, sink);
+}
+
+void security_context(const JsonObject& object, IssueSink& sink) {
+  const Json* escalation = member(object, "allowPrivilegeEscalation");
+  if (is_true(object, "privileged") && escalation != nullptr && *escalation == Json(false))
+    sink.add(Issue::Kind::kInvalid, "allowPrivilegeEscalation",
+             "cannot be false when `privileged` is true", "remove one of them");
+}
+
+void local_profile(const JsonObject& object, IssueSink& sink) {
+  const bool local = text_of(object, "type") == "Localhost";
+  const bool named = !text_of(object, "localhostProfile").empty();
+  if (local && !named)
+    sink.add(Issue::Kind::kRequired, "localhostProfile", "must be set when the type is Localhost",
+             "");
+  if (!local && named)
+    sink.add(Issue::Kind::kInvalid, "localhostProfile",
+             "may only be set when the type is Localhost", "remove it");
+}
+
+void pod_security_context(const JsonObject& object, IssueSink& sink) {
+  const JsonArray& groups = array_of(object, "supplementalGroups");
+  const PathScope list(sink.path, "supplementalGroups");
+  for (size_t i = 0; i < groups.size(); ++i)
+    if (groups[i].is_int64() && (groups[i].get_int64() < 0 || groups[i].get_int64() > INT32_MAX)) {
+      const PathScope item(sink.path, i);
+      sink.add(Issue::Kind::kInvalid, "must be between 0 and 2147483647");
+    }
+}
+
+void empty_dir(const JsonObject& object, IssueSink& sink) {
+  const auto size = Quantity::parse(text_of(object, "sizeLimit"));
+  if (size && size->milli() < 0)
+    sink.add(Issue::Kind::kForbidden, "sizeLimit", "must not be negative", "");
+}
+
+void dns_config(const JsonObject& object, IssueSink& sink) {
+  const JsonArray& servers = array_of(object, "nameservers");
+  const PathScope list(sink.path, "nameservers");
+  for (size_t i = 0; i < servers.size(); ++i) {
+    if (!servers[i].is_string()) continue;
+    const PathScope item(sink.path, i);
+    const std::string_view server = servers[i].get_string();
+    if (const auto wrong = check_ip(server))
+      sink.add(Issue::Kind::kInvalid, fmt::format("`{}` {}", server, *wrong));
   }
 }
 
@@ -336,6 +398,12 @@ void key_to_path(const JsonObject& object, IssueSink& sink) {
     sink.add(Issue::Kind::kInvalid, "path", "must be a relative path without `..`", "");
 }
 
+void downward_file(const JsonObject& object, IssueSink& sink) {
+  static constexpr std::array<std::string_view, 2> kOthers = {"path", "mode"};
+  check_one_of(object, sink, kOthers, true, "source (fieldRef or resourceFieldRef)");
+  key_to_path(object, sink);
+}
+
 void node_selector_requirement(const JsonObject& object, IssueSink& sink) {
   const std::string_view op = text_of(object, "operator");
   const size_t count = array_of(object, "values").size();
@@ -354,7 +422,10 @@ void node_selector_requirement(const JsonObject& object, IssueSink& sink) {
 
 ValueRule pod_value_rule(std::string_view struct_name) {
   static const std::unordered_map<std::string_view, ValueRule> kRules = {
+      {"core.v1.AppArmorProfile", local_profile},
       {"core.v1.Container", container},
+      {"core.v1.DownwardAPIVolumeFile", downward_file},
+      {"core.v1.EmptyDirVolumeSource", empty_dir},
       {"core.v1.EnvFromSource", env_from},
       {"core.v1.EnvVar", env_var},
       {"core.v1.HostPathVolumeSource", host_path},
@@ -362,8 +433,12 @@ ValueRule pod_value_rule(std::string_view struct_name) {
       {"core.v1.LifecycleHandler", lifecycle_handler},
       {"core.v1.NodeSelectorRequirement", node_selector_requirement},
       {"core.v1.ObjectFieldSelector", field_selector},
+      {"core.v1.PodDNSConfig", dns_config},
+      {"core.v1.PodSecurityContext", pod_security_context},
       {"core.v1.PodSpec", pod_spec},
-      {"core.v1.ResourceRequirements", resources},
+      {"core.v1.ResourceRequirements", container_resources},
+      {"core.v1.SeccompProfile", local_profile},
+      {"core.v1.SecurityContext", security_context},
       {"core.v1.Toleration", toleration},
       {"core.v1.Volume", volume},
       {"meta.v1.LabelSelectorRequirement", node_selector_requirement},

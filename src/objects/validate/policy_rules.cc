@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <string>
 #include <unordered_map>
@@ -23,13 +24,19 @@ void object_meta(const JsonObject& object, IssueSink& sink) {
              fmt::format("hold {} bytes, {} are allowed", bytes, kMaxAnnotationBytes), "");
   const JsonArray& finalizers = array_of(object, "finalizers");
   const PathScope scope(sink.path, "finalizers");
-  for (size_t i = 0; i < finalizers.size(); ++i)
-    if (finalizers[i].is_string())
-      if (const auto wrong = check_qualified_name(finalizers[i].get_string())) {
-        const PathScope item(sink.path, i);
-        sink.add(Issue::Kind::kInvalid,
-                 fmt::format("`{}` {}", std::string_view(finalizers[i].get_string()), *wrong));
-      }
+  static constexpr std::array<std::string_view, 3> kStandard = {"orphan", "foregroundDeletion",
+                                                                "kubernetes"};
+  for (size_t i = 0; i < finalizers.size(); ++i) {
+    if (!finalizers[i].is_string()) continue;
+    const std::string_view name = finalizers[i].get_string();
+    const PathScope item(sink.path, i);
+    if (const auto wrong = check_qualified_name(name))
+      sink.add(Issue::Kind::kInvalid, fmt::format("`{}` {}", name, *wrong));
+    else if (name.find('/') == std::string_view::npos &&
+             std::ranges::find(kStandard, name) == kStandard.end())
+      sink.add(Issue::Kind::kInvalid, fmt::format("`{}` must have a domain", name),
+               "as in `example.com/name`");
+  }
 }
 
 void owner_reference(const JsonObject& object, IssueSink& sink) {

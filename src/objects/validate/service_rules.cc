@@ -122,6 +122,11 @@ void secret(const JsonObject& object, IssueSink& sink) {
       sink.add(Issue::Kind::kRequired, needs.key,
                fmt::format("must be set in a secret of the type {}", needs.type), "");
     }
+  if (text_of(object, "type") == "kubernetes.io/basic-auth" && !values.contains("username") &&
+      !values.contains("password")) {
+    const PathScope scope(sink.path, "data");
+    sink.add(Issue::Kind::kRequired, "username", "must be set, or `password`", "");
+  }
 }
 
 }  // namespace

@@ -48,6 +48,12 @@ void check_always(const JsonObject& spec, IssueSink& sink) {
   if (!policy.empty() && policy != "Always")
     restart_policy_issue(sink, fmt::format("must be Always, not {}", policy),
                          "remove it; for work that ends, use a Job");
+  const PathScope outer(sink.path, "template");
+  const PathScope inner(sink.path, "spec");
+  if (member(object_of(object_of(spec, "template"), "spec"), "activeDeadlineSeconds") != nullptr)
+    sink.add(Issue::Kind::kForbidden, "activeDeadlineSeconds",
+             "may not be set for pods that are to run for good",
+             "remove it; for work that ends, use a Job");
 }
 
 void deployment_spec(const JsonObject& spec, IssueSink& sink) {
@@ -116,6 +122,9 @@ void job_spec(const JsonObject& spec, IssueSink& sink) {
                                               "Always, is for work that does not end)"
                                             : "must be Never or OnFailure for a Job",
                          "set `restartPolicy: Never`");
+  const std::string_view manager = text_of(spec, "managedBy");
+  if (!manager.empty() && manager.find('/') == std::string_view::npos)
+    sink.add(Issue::Kind::kInvalid, "managedBy", "must have a domain", "as in `example.com/name`");
   const bool indexed = text_of(spec, "completionMode") == "Indexed";
   if (indexed && member(spec, "completions") == nullptr)
     sink.add(Issue::Kind::kRequired, "completions", "must be set when completionMode is Indexed",

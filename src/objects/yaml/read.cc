@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <exception>
 #include <sstream>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -65,10 +66,7 @@ class DocumentBuilder : public YAML::EventHandler {
     open(mark, JsonObject(), anchor);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapEnd() override {
-    apply_merges();
-    close();
-  }
+  void OnMapEnd() override { close(); }
 
   bool has_value() const { return has_value_; }
   YamlDocument take() { return std::move(document_); }
@@ -89,7 +87,7 @@ class DocumentBuilder : public YAML::EventHandler {
     size_t path_size;  // of this value's own path
     std::string key{};
     bool has_key = false, merge_key = false;
-    std::vector<Json> merges{};
+    std::unordered_set<std::string> own_keys{};
   };
   struct Anchored {
     Json value;
@@ -154,7 +152,7 @@ class DocumentBuilder : public YAML::EventHandler {
     frame.merge_key = merge;
     if (!merge) {
       append_key(path_, key);
-      if (frame.value.get_object().contains(key))
+      if (!frame.own_keys.insert(key).second)
         document_.duplicates.push_back({path_, position(mark)});
       document_.positions.set(path_, position(mark));
     }
@@ -216,30 +214,23 @@ class DocumentBuilder : public YAML::EventHandler {
     }
     frame.has_key = false;
     if (std::exchange(frame.merge_key, false)) {
-      add_merge(mark, frame, std::move(stored));
+      merge(mark, frame.value.get_object(), stored);
     } else {
       frame.value.get_object()[frame.key] = std::move(stored);
     }
   }
 
-  static void add_merge(const YAML::Mark& mark, Frame& frame, Json stored) {
-    if (stored.is_object()) {
-      frame.merges.push_back(std::move(stored));
+  /// As Kubernetes' reader: what is merged replaces what stands before it, keys after it replace
+  /// what was merged; in a list of maps the earlier ones win.
+  static void merge(const YAML::Mark& mark, JsonObject& into, const Json& merged) {
+    if (const JsonObject* object = merged.if_object()) {
+      for (const auto& [key, member] : *object) into[key] = member;
       return;
     }
-    const JsonArray* list = stored.if_array();
+    const JsonArray* list = merged.if_array();
     if (list == nullptr || !std::ranges::all_of(*list, [](const Json& v) { return v.is_object(); }))
       throw Refused(position(mark), "`<<` takes a map or a list of maps");
-    for (const Json& each : *list) frame.merges.push_back(each);
-  }
-
-  /// A map's own keys win over merged ones, an earlier merged map over a later one.
-  void apply_merges() {
-    Frame& frame = frames_.back();
-    JsonObject& object = frame.value.get_object();
-    for (const Json& merged : frame.merges)
-      for (const auto& [key, member] : merged.get_object())
-        if (!object.contains(key)) object[key] = member;
+    for (size_t i = list->size(); i-- > 0;) merge(mark, into, (*list)[i]);
   }
 
   YamlDocument document_;

