@@ -137,4 +137,4 @@ def is_leaving(pod: Object) -> bool:
 def why_waiting(pod: Object) -> str:
     """The reason that the API gives for not being placed; empty where it is placed."""
     scheduled = condition(pod, "PodScheduled")
-    return scheduled.get("message", "") if scheduled.get("status") == "False" else ""
+    return (scheduled.get("message") or "") if scheduled.get("status") == "False" else ""

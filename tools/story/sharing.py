@@ -88,7 +88,7 @@ def _follow_training(stage: Stage, workers: list[str]) -> None:
             raise StoryError(f"the training failed:\n{_leader_log(stage, workers)}")
         return api.condition(job, "Complete").get("status") == "True"
 
-    stage.wait_for("the training is complete", complete, 180)
+    stage.wait_for("the training is complete", complete, 300)
     losses = stage.facts.losses
     stage.expect(f"the loss fell: {losses}", bool(losses) and losses[-1][1] < losses[0][1] / 2)
 
