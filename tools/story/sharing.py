@@ -40,7 +40,10 @@ def train(stage: Stage) -> None:
     stage.apply("train.yaml", ("trained.gguf", trained))
     wait = stage.wait_for("the gang says why it waits", lambda: stage.waiting("app=train"), 15)
     stage.keep_wait("research", *wait)
-    stage.expect(f"the reason names the GPU: {wait[1]}", "gpu" in wait[1].lower())
+    stage.expect(
+        f"the reason names what is missing: {wait[1]}",
+        re.search(r"gpu|device", wait[1], re.IGNORECASE) is not None,
+    )
     gang = stage.wait_for(
         "both workers run at the same time",
         lambda: found if len(found := stage.running("app=train")) == 2 else None,
