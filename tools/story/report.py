@@ -31,6 +31,7 @@ def make(stage: Stage, seconds: float) -> dict[str, Any]:
         "story_s": round(now, 1),
         "queues": _queues(records, now),
         "sharing_while_training": facts.sharing,
+        "berth_queue": facts.queues_text,
         "waits": facts.waits,
         "training": {"loss": facts.losses, "sample": facts.samples},
         "resumed": facts.resumed,

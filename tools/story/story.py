@@ -25,5 +25,4 @@ def play(stage: Stage) -> None:
         stage.terminal.title(f"({letter}) {title}" if letter else f"    {title}")
         stage.timeline.mark(letter)
         step(stage)
-    stage.facts.queues_text = stage.berth.run("get", "queues")
     stage.facts.server_mebibytes = round(stage.server.resident_mebibytes(), 1)
