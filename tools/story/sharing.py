@@ -68,7 +68,7 @@ def train(stage: Stage) -> None:
 def _check_shares(stage: Stage, held: dict[str, float]) -> None:
     """At the moment when all three teams want the machine, each has what it was promised and asks for."""
     stage.facts.sharing = held
-    stage.facts.queues_text = stage.berth.run("queue")
+    stage.facts.queues_text = stage.berth.run("queue", "tree")
     stage.terminal.quote(stage.facts.queues_text)
     text = ", ".join(f"{queue} {count:g}" for queue, count in sorted(held.items()))
     stage.terminal.say(f"GPUs now: {text}", "berth")
