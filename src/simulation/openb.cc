@@ -25,6 +25,7 @@ using traces::OpenbPod;
 
 constexpr int64_t kMib = 1 << 20;
 constexpr int kTypicalSharePercent = 95;
+constexpr int kBroadSharePercent = 98;
 
 /// The tables with models and sets of models as numbers.
 struct Workload {
@@ -255,8 +256,11 @@ Result<OpenbResult> run_openb(const OpenbRun& run, const Clock& clock) {
   BERTH_TRY(const Workload workload, compile(run.nodes, run.pods));
   Fleet fleet = build_fleet(run.nodes, workload, run.arrivals);
   const core::TypicalMix mix = core::TypicalMix::of(workload.requests, kTypicalSharePercent);
-  Chooser chooser(fleet, policy->make_scorer ? policy->make_scorer({mix}) : nullptr, run.plain_scan,
-                  run.seed);
+  const core::TypicalMix broad = core::TypicalMix::of(workload.requests, kBroadSharePercent);
+  std::vector<int64_t> supply(core::kMaxAccelerators);
+  for (uint32_t n = 0; n < fleet.size(); ++n) supply[fleet.node(n).model] += fleet.node(n).devices;
+  Chooser chooser(fleet, policy->make_scorer ? policy->make_scorer({mix, broad, supply}) : nullptr,
+                  run.plain_scan, run.seed);
 
   OpenbResult result;
   result.placements.resize(run.arrivals.pods.size());

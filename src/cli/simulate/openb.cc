@@ -210,7 +210,7 @@ Result<> simulate(const Options& options) {
 
 void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
   auto options = std::make_shared<Options>();
-  options->policies = {"fgd"};
+  options->policies = {"berth"};
   auto* command = simulate_command.add_subcommand(
       "openb", "The public GPU placement benchmark: pods of the openb trace arrive, none leaves");
   command->add_option("--nodes", options->nodes, "Node table: cpu_milli,memory_mib,gpu,model")

@@ -6,6 +6,7 @@
 #include "core/placement/scorers/best_fit.h"
 #include "core/placement/scorers/clustering.h"
 #include "core/placement/scorers/dot_product.h"
+#include "core/placement/scorers/expected_use.h"
 #include "core/placement/scorers/fgd.h"
 #include "core/placement/scorers/first_fit.h"
 #include "core/placement/scorers/packing.h"
@@ -22,7 +23,13 @@ std::unique_ptr<Scorer> make_with_mix(const ScorerContext& context) {
   return std::make_unique<T>(context.typical);
 }
 
+std::unique_ptr<Scorer> make_berth(const ScorerContext& context) {
+  return std::make_unique<ExpectedUseScorer>(context.broad, context.supply);
+}
+
 constexpr std::array kPolicies = {
+    PlacementPolicy{"berth", "where the expected mix loses least, and scarce models last",
+                    make_berth},
     PlacementPolicy{"fgd", "where expected fragmentation grows least", make_with_mix<FgdScorer>},
     PlacementPolicy{"best-fit", "the node with the least left over", make<BestFitScorer>},
     PlacementPolicy{"dot-product", "the node least aligned with the request",

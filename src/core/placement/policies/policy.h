@@ -12,8 +12,12 @@ namespace berth::core {
 
 /// What a scorer may know besides the node and the request.
 struct ScorerContext {
-  /// What is expected to arrive. Published policies read `typical`, as their authors define it.
+  /// What is expected to arrive: the most frequent 95%, as the published policies define it.
   const TypicalMix& typical;
+  /// The same up to 98%: rare requests for many devices are part of it.
+  const TypicalMix& broad;
+  /// Devices in the cluster, by model.
+  std::span<const int64_t> supply;
 };
 
 /// A named way to choose nodes.

@@ -46,7 +46,8 @@ TEST(CandidateIndex, EqualsAScanOfAllNodes) {
       std::vector<Request> shapes;
       for (int i = 0; i < 12; ++i) shapes.push_back(random_request(rng));
       const TypicalMix mix = TypicalMix::of(shapes, 95);
-      const auto scorer = policy.make_scorer({mix});
+      const std::vector<int64_t> supply(3, 40);
+      const auto scorer = policy.make_scorer({mix, mix, supply});
       CandidateIndex index(fleet, *scorer);
       std::vector<Held> held;
       for (int step = 0; step < 600; ++step) {
@@ -75,7 +76,8 @@ TEST(CandidateIndex, EqualsAScanOfAllNodes) {
 TEST(CandidateIndex, CatchesUpAfterMoreChangesThanAreKept) {
   Fleet fleet;
   for (int n = 0; n < 4; ++n) fleet.add_node(64000, 0, 8, 0);
-  const auto scorer = find_placement_policy("best-fit")->make_scorer({TypicalMix()});
+  const auto scorer =
+      find_placement_policy("best-fit")->make_scorer({TypicalMix(), TypicalMix(), {}});
   CandidateIndex index(fleet, *scorer);
   const Request one{1000, 0, 1, kWholeDevice};
   EXPECT_EQ(index.best(one), 0u);

@@ -5,6 +5,7 @@
 #include "core/placement/scorers/best_fit.h"
 #include "core/placement/scorers/clustering.h"
 #include "core/placement/scorers/dot_product.h"
+#include "core/placement/scorers/expected_use.h"
 #include "core/placement/scorers/fgd.h"
 #include "core/placement/scorers/packing.h"
 
@@ -83,6 +84,33 @@ TEST(Fgd, TakesTheDeviceThatFragmentsLeast) {
   EXPECT_EQ(fgd.score(fleet, 0, share(500)), 58);
   // Whole devices take the lowest free index.
   EXPECT_EQ(fgd.choose_devices(fleet, 0, whole(1)), device_bit(0));
+}
+
+TEST(ExpectedUse, ValuesIdleDevicesByWhatTheMixCanUse) {
+  const Request seen[] = {whole(1, 10000)};
+  const int64_t supply[] = {4};
+  ExpectedUseScorer scorer(TypicalMix::of(seen, 100), supply);
+  const Fleet fleet = node_with({1000, 1000, 1000, 400});
+  EXPECT_DOUBLE_EQ(scorer.loss(0, 64000, fleet.left(0)), 400);  // CPU for all three
+  // CPU for one of three slots: 3000 * (0.8 + 0.2 / 3) are of use.
+  EXPECT_DOUBLE_EQ(scorer.loss(0, 10000, fleet.left(0)), 3400 - 2600);
+  EXPECT_DOUBLE_EQ(scorer.loss(0, 9999, fleet.left(0)), 3400);
+  EXPECT_DOUBLE_EQ(scorer.loss(1, 64000, fleet.left(0)), 400);
+}
+
+TEST(ExpectedUse, LeavesScarceModelsToThoseThatNeedThem) {
+  Request only_b = whole(1);
+  only_b.models = 2;
+  const Request seen[] = {whole(1), whole(1), only_b};
+  const int64_t supply[] = {8, 2};
+  ExpectedUseScorer scorer(TypicalMix::of(seen, 100), supply);
+  // A third of demand is confined to a fifth of the supply.
+  EXPECT_DOUBLE_EQ(scorer.price(0), 0);
+  EXPECT_NEAR(scorer.price(1), 10.0 / 6, 1e-12);
+  Fleet fleet;
+  fleet.add_node(64000, 0, 2, 1);
+  fleet.add_node(64000, 0, 8, 0);
+  EXPECT_GT(scorer.score(fleet, 1, whole(1)), scorer.score(fleet, 0, whole(1)));
 }
 
 TEST(TypicalMix, TakesTheMostFrequentUpToTheShare) {
