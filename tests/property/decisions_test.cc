@@ -312,8 +312,12 @@ TEST(Decisions, TakeNoVictimTooMany) {
         const Entitlements entitlements(now);
         trial.unclaim(id);
         for (const auto& [other, stopping] : gangs)
-          if (other != spared)
-            for (const std::string& task : stopping) trial.vacate(now.find_task(task));
+          for (const std::string& name : stopping) {
+            const TaskId task = now.find_task(name);
+            const Placement place{task, now.task(task).node, now.task(task).devices};
+            trial.vacate(task);
+            if (other == spared) trial.place(place);
+          }
         const GangFit fit = place_gang(now, trial, *placer, entitlements, id, tasks);
         RC_ASSERT(!fit.whole());
       }
