@@ -1,0 +1,32 @@
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "core/model/event.h"
+#include "core/model/plan.h"
+#include "objects/json.h"
+
+namespace berth::bridge {
+
+/// A Node, with its devices `named` where its annotation `berth.dev/devices` lists them, else
+/// `counted` from its allocatable resources.
+core::NodeUpsert read_node(const Json& node);
+/// The resources whose devices the node names.
+std::set<std::string> named_resources(const Json& node);
+
+/// A Queue. `defaults` are the times of queues that say nothing else.
+core::QueueUpsert read_queue(const Json& queue, const core::QueueTimes& defaults,
+                             core::Reclaim reclaim);
+
+/// A PodGroup. Its queue and priority are its own labels', else those of its pods.
+core::GangUpsert read_pod_group(const Json& group, std::string_view queue_of_pods,
+                                int32_t priority_of_pods);
+
+/// What an object remembers for Berth (`berth.dev/intent`, `berth.dev/claim`), as the action that
+/// makes control remember it again; nothing where it has none or it cannot be read.
+std::vector<core::Action> read_memory(const Json& object, const std::string& gang);
+std::string write_intent(const core::PersistIntent& intent);
+std::string write_claim(const core::Claim& claim);
+
+}  // namespace berth::bridge

@@ -1,0 +1,122 @@
+#include "bridge/status_writer.h"
+
+#include <algorithm>
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include "base/quantity.h"
+
+namespace berth::bridge {
+namespace {
+
+constexpr Duration kPodPause = Duration::seconds(5);
+constexpr Duration kQueuePause = Duration::seconds(10);
+
+std::string message_of(const core::Waiting& waiting) {
+  std::string message;
+  for (const core::Reason& reason : waiting.reasons)
+    message += (message.empty() ? "" : "; ") + reason.text;
+  return message;
+}
+
+}  // namespace
+
+void StatusWriter::waiting(const core::State& state, const core::Plan& plan,
+                           const std::function<std::optional<PodRef>(const std::string&)>& pod,
+                           const std::function<std::string(const std::string&)>& delayed) {
+  due_.reset();
+  std::map<std::string_view, std::string> held_up;  // by beneficiary
+  for (const core::Task& task : state.tasks())
+    if (task.phase == core::TaskPhase::kReleasing && !task.released_for.empty())
+      if (const std::string why = delayed(task.name); !why.empty())
+        held_up[task.released_for] = fmt::format("{} cannot stop yet: {}", task.name, why);
+  for (const core::Waiting& waiting : plan.waiting) {
+    const core::GangId id = state.find_gang(waiting.gang);
+    if (!id.valid()) continue;
+    std::string message = message_of(waiting);
+    std::string codes;
+    bool gated = false;
+    for (const core::Reason& reason : waiting.reasons) {
+      codes += fmt::format("{} ", core::to_string(reason.code));
+      gated |= reason.code == core::ReasonCode::kGated;
+    }
+    if (const auto found = held_up.find(waiting.gang); found != held_up.end()) {
+      message += "; " + found->second;
+      codes += core::to_string(core::ReasonCode::kDisruptionBudget);
+    }
+    for (core::TaskId task_id : state.gang(id).tasks) {
+      const core::Task& task = state.task(task_id);
+      if (task.phase != core::TaskPhase::kPending) continue;
+      if (const auto ref = pod(task.name))
+        tell(task.name, *ref, gated && task.gated, codes, message);
+    }
+  }
+}
+
+void StatusWriter::refused(const PodRef& pod, const std::string& why) {
+  tell(pod.ns + "/" + pod.name, pod, false, "Refused", why);
+}
+
+void StatusWriter::tell(const std::string& task, const PodRef& pod, bool gated,
+                        const std::string& codes, const std::string& message) {
+  const Time now = clock_.now();
+  Told& told = told_[task];
+  if (told.message == message) return;
+  const bool other_reason = told.codes != codes;
+  if (!told.message.empty() && !other_reason && now < told.at + kPodPause) {
+    due_ = due_ ? std::min(*due_, told.at + kPodPause) : told.at + kPodPause;
+    return;
+  }
+  told = {message, codes, now};
+  Json status = JsonObject{
+      {"status",
+       JsonObject{{"conditions",
+                   JsonArray{JsonObject{{"type", "PodScheduled"},
+                                        {"status", "False"},
+                                        {"reason", gated ? "SchedulingGated" : "Unschedulable"},
+                                        {"message", message},
+                                        {"lastTransitionTime", format_time(now)}}}}}}};
+  client_.patch({kPods, pod.ns, pod.name, "status"}, client::PatchType::kStrategicMerge,
+                std::move(status), {}, &ToLoop::ignore);
+  if (other_reason && !gated) record_event(client_, pod, true, "FailedScheduling", message, now);
+}
+
+void StatusWriter::queues(const core::State& state) {
+  const Time now = clock_.now();
+  if (now < queues_told_ + kQueuePause) return;
+  queues_told_ = now;
+  const core::Entitlements entitlements(state);
+  for (size_t i = 0; i < state.queues().size(); ++i) {
+    const core::Queue& queue = state.queues()[i];
+    if (!queue.alive) continue;
+    const core::QueueId id{static_cast<uint32_t>(i)};
+    JsonObject allocated{{"cpu", Quantity::from_milli(queue.used.cpu_milli).to_string()},
+                         {"memory", Quantity::from_bytes(queue.used.memory_bytes).to_string()}};
+    std::map<std::string, int64_t> devices;
+    for (size_t k = 0; k < state.accelerators().size(); ++k)
+      if (queue.used.accelerator_milli[k] > 0)
+        devices[std::string(state.names().text(state.accelerators()[k].resource))] +=
+            queue.used.accelerator_milli[k];
+    for (const auto& [resource, milli] : devices)
+      allocated[resource] = Quantity::from_milli(milli).to_string();
+    int64_t running = 0;
+    for (core::GangId gang : queue.gangs)
+      for (core::TaskId task : state.gang(gang).tasks)
+        running += state.task(task).holds_place() ? 1 : 0;
+    Json status = JsonObject{
+        {"status", JsonObject{{"allocated", std::move(allocated)},
+                              {"pending", queue.pending_tasks},
+                              {"running", running},
+                              {"share", fmt::format("{:.4f}", entitlements.share(id).dominant())},
+                              {"fairShare", fmt::format("{:.4f}", entitlements.fair_share(id))}}}};
+    std::string text = boost::json::serialize(status);
+    std::string& last = queue_status_[queue.name];
+    if (last == text) continue;
+    last = std::move(text);
+    client_.patch({kQueues, "", queue.name, "status"}, client::PatchType::kMerge, std::move(status),
+                  {}, &ToLoop::ignore);
+  }
+}
+
+}  // namespace berth::bridge
