@@ -33,6 +33,8 @@ Result<int64_t> read_integer(platform::SqliteDatabase& database, std::string_vie
 }
 
 Result<> set_up(platform::SqliteDatabase& database, const std::string& file) {
+  // Before the first read: then no shared memory file is needed, which a full disk has no room for.
+  BERTH_CHECK(database.execute("PRAGMA locking_mode=EXCLUSIVE"));
   BERTH_TRY(const int64_t id, read_integer(database, "PRAGMA application_id"));
   BERTH_TRY(const int64_t tables, read_integer(database, "SELECT count(*) FROM sqlite_schema"));
   if (tables > 0 && id != kApplicationId) {
@@ -47,7 +49,7 @@ Result<> set_up(platform::SqliteDatabase& database, const std::string& file) {
   BERTH_CHECK(
       database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                        "PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY;"
-                       "PRAGMA journal_size_limit=16777216; PRAGMA locking_mode=EXCLUSIVE"));
+                       "PRAGMA journal_size_limit=16777216"));
   if (tables > 0) return {};
   return database.execute(fmt::format(
       "BEGIN; PRAGMA application_id={}; PRAGMA user_version={};"
