@@ -50,11 +50,30 @@ struct DeviceMount {
   bool read_only = true;
 };
 
+/// A program of the device's vendor that the runtime runs while it makes the container, for example
+/// to put the driver's libraries into the image's linker cache.
+struct DeviceHook {
+  std::string stage;  ///< as in the OCI runtime specification: `createContainer`
+  std::string path;
+  std::vector<std::string> args;  ///< with the program's own name
+  std::vector<std::string> env;
+
+  bool operator==(const DeviceHook&) const = default;
+};
+
 /// What a container needs to see its devices, and only those.
 struct ContainerEdits {
   std::vector<std::string> env;  ///< NAME=VALUE; wins over the image's, not over the pod's
   std::vector<DeviceNode> device_nodes;
   std::vector<DeviceMount> mounts;
+  std::vector<DeviceHook> hooks = {};
+};
+
+/// How busy a device is.
+struct DeviceSample {
+  std::string id;
+  int compute_percent = 0;  ///< of the driver's last sampling period
+  int64_t memory_used_bytes = 0;
 };
 
 /// Finds devices and says how to give them to containers. Calls block (they ask a driver) and may
@@ -68,6 +87,8 @@ class DeviceSource {
   /// Fails with `kNotFound` when a device is unknown. An empty list hides all devices
   /// (`NVIDIA_VISIBLE_DEVICES=void`).
   virtual Result<ContainerEdits> edits_for(const std::vector<AssignedDevice>& devices) = 0;
+  /// How busy each device is now. Devices that cannot tell (emulated ones) are left out.
+  virtual Result<std::vector<DeviceSample>> sample() { return std::vector<DeviceSample>{}; }
 };
 
 }  // namespace berth::node
