@@ -224,6 +224,15 @@ void NodeRegistrar::write_status() {
              }));
 }
 
+/// A server on a new data folder may not have it yet.
+void NodeRegistrar::make_lease_namespace() {
+  api_.create({{"", "v1", "namespaces"}, {}, {}, {}},
+              JsonObject{{"apiVersion", "v1"},
+                         {"kind", "Namespace"},
+                         {"metadata", JsonObject{{"name", kLeaseNamespace}}}},
+              {}, [](const Result<SharedJson>&) {});
+}
+
 void NodeRegistrar::renew_lease() {
   const Time now = clock_.now();
   JsonObject spec = {{"holderIdentity", offer_.name},
@@ -248,6 +257,7 @@ void NodeRegistrar::renew_lease() {
                  {"spec", spec}};
   api_.create({kLeases, kLeaseNamespace, {}, {}}, std::move(lease), {},
               answer([this, spec, renewed](const Result<SharedJson>& made) {
+                if (!made && made.error().code == ErrorCode::kNotFound) make_lease_namespace();
                 if (made || made.error().code != ErrorCode::kAlreadyExists) return renewed(made);
                 api_.patch({kLeases, kLeaseNamespace, offer_.name, {}}, client::PatchType::kMerge,
                            JsonObject{{"spec", spec}}, {}, renewed);

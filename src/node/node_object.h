@@ -48,6 +48,7 @@ class NodeRegistrar {
   void write_metadata();
   void write_status();
   void renew_lease();
+  void make_lease_namespace();
   void again_in(Duration delay, std::function<void()> work);
   Json object() const;
   /// Work for the loop that does nothing once this is gone.
