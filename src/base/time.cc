@@ -143,6 +143,21 @@ Result<Duration> parse_duration(std::string_view text) {
   return Duration{negative ? -ns : ns};
 }
 
+namespace {
+
+/// `value` / 10^`digits`, without trailing zeros.
+std::string decimal(uint64_t value, int digits) {
+  uint64_t unit = 1;
+  for (int i = 0; i < digits; ++i) unit *= 10;
+  std::string text = fmt::format("{}", value / unit);
+  if (value % unit == 0) return text;
+  text += fmt::format(".{:0{}}", value % unit, digits);
+  text.resize(text.find_last_not_of('0') + 1);
+  return text;
+}
+
+}  // namespace
+
 std::string format_duration(Duration duration) {
   if (duration.ns == 0) return "0s";
   std::string text = duration.ns < 0 ? "-" : "";
@@ -150,13 +165,13 @@ std::string format_duration(Duration duration) {
   uint64_t ns =
       duration.ns < 0 ? 0 - static_cast<uint64_t>(duration.ns) : static_cast<uint64_t>(duration.ns);
   if (ns < 1'000) return text + fmt::format("{}ns", ns);
-  if (ns < 1'000'000) return text + fmt::format("{}\u00b5s", static_cast<double>(ns) / 1e3);
-  if (ns < 1'000'000'000) return text + fmt::format("{}ms", static_cast<double>(ns) / 1e6);
+  if (ns < 1'000'000) return text + decimal(ns, 3) + "\u00b5s";
+  if (ns < 1'000'000'000) return text + decimal(ns, 6) + "ms";
   const uint64_t minutes = ns / 60'000'000'000;
   ns %= 60'000'000'000;
   if (minutes >= 60) text += fmt::format("{}h", minutes / 60);
   if (minutes > 0) text += fmt::format("{}m", minutes % 60);
-  return text + fmt::format("{}s", static_cast<double>(ns) / 1e9);
+  return text + decimal(ns, 9) + "s";
 }
 
 std::string format_age(Duration age) {

@@ -97,12 +97,16 @@ class TreeHandler {
     stack_.push_uint64(value);
     return true;
   }
-  bool on_double(double value, boost::json::string_view part, Error&) {
+  bool on_double(double value, boost::json::string_view part, Error& error) {
     begin_value();
     // The library's own value may be off in the last bit.
     number_.append(part.data(), part.size());
     std::from_chars(number_.data(), number_.data() + number_.size(), value);
     number_.clear();
+    if (!std::isfinite(value)) {
+      error = boost::json::error::exponent_overflow;
+      return false;
+    }
     stack_.push_double(value);
     return true;
   }
@@ -240,6 +244,8 @@ void write_scalar(const Json& value, std::string& out) {
       // JSON has no spelling for them; they cannot come from a JSON text.
       if (!std::isfinite(value.get_double())) {
         out += "null";
+      } else if (value.get_double() == 0) {
+        out += '0';  // of either sign
       } else {
         fmt::format_to(std::back_inserter(out), "{}", value.get_double());
       }

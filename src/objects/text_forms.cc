@@ -12,6 +12,33 @@ bool has_latest_tag(std::string_view image) {
   return colon == std::string_view::npos || name.substr(colon + 1) == "latest";
 }
 
+size_t first_unreadable(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char lead = byte(at);
+    if (lead < 0x80) {
+      const bool blank = lead == '\t' || lead == '\n' || lead == '\r';
+      if ((lead < 0x20 && !blank) || lead == 0x7f) return at;
+      ++at;
+      continue;
+    }
+    const size_t length = lead >= 0xf0 ? 4 : (lead >= 0xe0 ? 3 : 2);
+    if (lead < 0xc2 || lead > 0xf4 || at + length > text.size()) return at;
+    uint32_t code = lead & (0xffu >> (length + 1));
+    for (size_t i = 1; i < length; ++i) {
+      if ((byte(at + i) & 0xc0) != 0x80) return at;
+      code = code << 6 | (byte(at + i) & 0x3fu);
+    }
+    const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+    if (overlong || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ||
+        (code >= 0x80 && code < 0xa0 && code != 0x85))
+      return at;
+    at += length;
+  }
+  return at;
+}
+
 std::string base64(std::string_view bytes) {
   static constexpr char kAlphabet[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -10,6 +10,7 @@
 #include <yaml-cpp/parser.h>
 
 #include "objects/path.h"
+#include "objects/text_forms.h"
 #include "objects/yaml.h"
 #include "objects/yaml/scalar.h"
 
@@ -281,6 +282,10 @@ Position Positions::find(std::string_view path) const {
 }
 
 Result<std::vector<YamlDocument>> parse_yaml(std::string_view text, std::string_view file) {
+  if (const size_t bad = first_unreadable(text); bad < text.size())
+    return bad_yaml(file, position_of(text, bad),
+                    "not YAML: the text is not UTF-8, or has a control character",
+                    "save the file as UTF-8");
   std::vector<YamlDocument> documents;
   DocumentBuilder builder;
   try {

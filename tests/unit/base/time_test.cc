@@ -33,11 +33,13 @@ TEST(DurationTest, ReadsAndWritesAsGoDoes) {
     int64_t ns;
     const char* canonical;
   };
-  for (const Case& c : {Case{"0", 0, "0s"}, Case{"90s", 90'000'000'000, "1m30s"},
-                        Case{"1h30m", 5'400'000'000'000, "1h30m0s"},
-                        Case{"1.5s", 1'500'000'000, "1.5s"}, Case{"800ms", 800'000'000, "800ms"},
-                        Case{"-2m", -120'000'000'000, "-2m0s"}, Case{"10us", 10'000, "10\u00b5s"},
-                        Case{"7ns", 7, "7ns"}, Case{".5h", 1'800'000'000'000, "30m0s"}}) {
+  for (const Case& c :
+       {Case{"0", 0, "0s"}, Case{"90s", 90'000'000'000, "1m30s"},
+        Case{"1h30m", 5'400'000'000'000, "1h30m0s"}, Case{"1.5s", 1'500'000'000, "1.5s"},
+        Case{"800ms", 800'000'000, "800ms"}, Case{"-2m", -120'000'000'000, "-2m0s"},
+        Case{"10us", 10'000, "10\u00b5s"}, Case{"7ns", 7, "7ns"},
+        Case{"1us2m", 120'000'001'000, "2m0.000001s"}, Case{"1.25ms", 1'250'000, "1.25ms"},
+        Case{".5h", 1'800'000'000'000, "30m0s"}}) {
     const auto duration = parse_duration(c.text);
     ASSERT_TRUE(duration) << c.text;
     EXPECT_EQ(duration->ns, c.ns) << c.text;

@@ -23,6 +23,10 @@ TEST(JsonTextTest, IntegersKeepAllTheirBits) {
             "[9223372036854775807,-9223372036854775808,18446744073709551615]");
 }
 
+TEST(JsonTextTest, NumbersTooSmallAreZeroOfOneSpelling) {
+  EXPECT_EQ(canonical_json(parse_json("[-1e-999,-0.0,0e5]")->value), "[0,0,0]");
+}
+
 TEST(JsonTextTest, FindsEveryDuplicateKeyWithItsPlace) {
   const auto parsed = parse_json(
       "{\"a\": 1,\n \"l\": [{}, {\"x\": 1, \"y\": {\"x\": 2},\n  \"x\": 3}],\n"
@@ -46,7 +50,8 @@ TEST(JsonTextTest, FindsDuplicatesInLargeObjects) {
 
 TEST(JsonTextTest, ErrorsSayWhere) {
   EXPECT_THAT(parse_json("{\"a\": 1,\n  b: 2}").error().to_string(), HasSubstr("2:3: not JSON"));
-  for (const char* text : {"", "{", "[1,]", "{} {}", "nul", "\"\xff\"", "01", "[1 2]", "{\"a\":}"})
+  for (const char* text :
+       {"", "{", "[1,]", "{} {}", "nul", "\"\xff\"", "01", "[1 2]", "{\"a\":}", "1e999"})
     EXPECT_FALSE(parse_json(text)) << text;
   EXPECT_THAT(parse_json(std::string(100000, '[')).error().to_string(), HasSubstr("nested deeper"));
   EXPECT_TRUE(parse_json(std::string(90, '[') + std::string(90, ']')));

@@ -86,6 +86,8 @@ TEST(YamlTest, ErrorsSayWhereAndWhat) {
   EXPECT_THAT(read("a: b: c\n"), HasSubstr("f.yaml:1:5: not YAML: "));
   EXPECT_THAT(read("a: [1, 2\n"), HasSubstr("f.yaml:"));
   EXPECT_THAT(read("a: .inf\n"), HasSubstr("not a finite number"));
+  EXPECT_THAT(read("a: 1\nb: \xff\n"), HasSubstr("f.yaml:2:4: not YAML: the text is not UTF-8"));
+  EXPECT_THAT(read(std::string("a: \0b\n", 7)), HasSubstr("control character"));
   EXPECT_THAT(read("a: !mine b\n"), HasSubstr("the tag `!mine` is not supported"));
 }
 
