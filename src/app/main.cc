@@ -3,9 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "app/image_shelf.h"
 #include "app/system_clock.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/images/image_shelf.h"
 
 int main(int argc, char** argv) {
   CLI::App root{
@@ -26,6 +28,7 @@ int main(int argc, char** argv) {
   berth::cli::add_describe(root, globals, exit_code);
   berth::cli::add_explain(root, globals, exit_code);
   berth::cli::add_get(root, globals, exit_code);
+  berth::cli::add_image(root, berth::app::image_shelf_opener(clock), clock, exit_code);
   berth::cli::add_logs(root, globals, exit_code);
   berth::cli::add_plan(root, exit_code);
   berth::cli::add_profile(root, exit_code);

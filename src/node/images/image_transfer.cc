@@ -127,6 +127,11 @@ std::string last_line(std::string_view text) {
   return std::string(text.substr(text.rfind('\n') + 1));
 }
 
+std::string first_line(std::string_view text) {
+  text = trim(text);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
 bool mentions(std::string_view text, std::initializer_list<std::string_view> words) {
   for (const std::string_view word : words) {
     if (text.find(word) != std::string_view::npos) return true;
@@ -193,7 +198,7 @@ Result<ImageSource> recognise_image(const std::string& path) {
   }
   BERTH_TRY(const platform::ProcessResult listing, run({"tar", "-tf", real}, kCopyTimeout, ""));
   if (listing.exit_code != 0)
-    return fail(ErrorCode::kInvalid, "it is no complete archive: " + last_line(listing.errors),
+    return fail(ErrorCode::kInvalid, "it is no complete archive: " + first_line(listing.errors),
                 path, kDamaged);
   bool layout = false;
   for (const std::string_view name : split(listing.output, '\n')) {
