@@ -81,7 +81,7 @@ _MODE = "min=0 max=511"
 _DEFAULT_MODE = _MODE + " default=420"
 _COUNT = "min=0"
 
-# Attributes (see src/objects/schema_text.h) to add to a field. The defaults are those of
+# Attributes (see src/objects/schema/text.h) to add to a field. The defaults are those of
 # kube-apiserver's pkg/apis/*/*/defaults.go; computed ones are in src/objects/defaults/.
 RULES = {
     **{field: "repeats" for field in (

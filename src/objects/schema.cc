@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "objects/schema_reader.h"
-#include "objects/schema_text.h"
+#include "objects/schema/reader.h"
+#include "objects/schema/text.h"
 
 namespace berth::objects {
 namespace {

@@ -161,7 +161,7 @@ class Registry {
   const std::vector<const Kind*>& kinds() const { return kinds_; }
   const Struct* find_struct(std::string_view name) const;
 
-  /// Adds the kinds and structs of a schema text (its grammar is in schema_text.h). The text is
+  /// Adds the kinds and structs of a schema text (its grammar is in schema/text.h). The text is
   /// copied. Fails without a change when a line cannot be read or a struct is missing.
   Result<> add(std::string_view text);
 

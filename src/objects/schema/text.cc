@@ -1,4 +1,4 @@
-#include "objects/schema_text.h"
+#include "objects/schema/text.h"
 
 namespace berth::objects {
 

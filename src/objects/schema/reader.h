@@ -21,7 +21,7 @@ struct SchemaPart {
   std::deque<Kind> kinds;
 };
 
-/// Reads schema texts (schema_text.h) into a registry, all or nothing.
+/// Reads schema texts (schema/text.h) into a registry, all or nothing.
 class SchemaReader {
  public:
   explicit SchemaReader(Registry& registry);

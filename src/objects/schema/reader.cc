@@ -1,4 +1,4 @@
-#include "objects/schema_reader.h"
+#include "objects/schema/reader.h"
 
 #include <algorithm>
 #include <array>
