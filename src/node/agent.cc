@@ -265,6 +265,8 @@ struct Agent::State {
       for (const auto& [uid, host] :
            std::map<std::string, std::shared_ptr<PodHost>>(pods.begin(), pods.end()))
         host->admit();
+      // What ended between its adoption and the start of the watch.
+      on_exit_file({});
       NodeOffer offer;
       offer.name = options.node_name;
       offer.facts = facts;

@@ -43,6 +43,31 @@ StartOutcome start_error(const Error& error) {
   return out;
 }
 
+/// Devices are handed out in the pod's order: each container takes as many as it asks for. When
+/// none asks (a share of a device is an annotation), all see them.
+std::vector<AssignedDevice> devices_of(const PodSpec& pod, const ContainerSpec& container) {
+  std::map<std::string, std::vector<AssignedDevice>> by_resource;
+  for (const AssignedDevice& d : pod.devices) by_resource[d.resource].push_back(d);
+  std::vector<AssignedDevice> own;
+  for (const auto& [resource, devices] : by_resource) {
+    size_t at = 0;
+    bool asked = false;
+    for (const auto* list : {&pod.init_containers, &pod.containers})
+      for (const ContainerSpec& c : *list) {
+        const auto wanted = c.extended.find(resource);
+        if (wanted == c.extended.end() || wanted->second == 0) continue;
+        asked = true;
+        // Init containers are over before the others begin: they share the same devices.
+        size_t from = c.init && !c.sidecar ? 0 : at;
+        for (int64_t n = 0; n < wanted->second && from < devices.size(); ++n, ++from)
+          if (c.name == container.name) own.push_back(devices[from]);
+        if (!c.init || c.sidecar) at = from;
+      }
+    if (!asked) own.insert(own.end(), devices.begin(), devices.end());
+  }
+  return own;
+}
+
 Time modified(const std::string& file, Time fallback) {
   struct stat status{};
   if (::stat(file.c_str(), &status) != 0) return fallback;
@@ -160,9 +185,14 @@ void PodHost::refuse(const std::string& reason, const std::string& message) {
 }
 
 void PodHost::update(PodSpec pod) {
-  // Deletion and its grace must outlive a restart of Berth; so must what a resize changed.
+  // Deletion and its grace must outlive a restart of Berth; so must what a resize changed. Status
+  // alone, which comes back after each write of it, is no news.
+  const bool news = pod.deleting != spec_->deleting ||
+                    pod.deletion_grace != spec_->deletion_grace ||
+                    pod.annotations != spec_->annotations || pod.labels != spec_->labels ||
+                    *objects::find(pod.source, {"spec"}) != *objects::find(spec_->source, {"spec"});
   spec_ = std::make_shared<const PodSpec>(pod);
-  (void)write_file_atomically(paths_.object(), boost::json::serialize(spec_->source));
+  if (news) (void)write_file_atomically(paths_.object(), boost::json::serialize(spec_->source));
   drive([&](PodMachine& m, Time now) { m.on_spec(std::move(pod), now); });
 }
 
@@ -349,42 +379,26 @@ void PodHost::pull_image(const std::string& container) {
   });
 }
 
-Result<ContainerEdits> PodHost::edits_for(const ContainerSpec& container) const {
-  // Devices are handed out in the pod's order: each container takes as many as it asks for. When
-  // none asks (a share of a device is an annotation), all see them.
-  std::map<std::string, std::vector<AssignedDevice>> by_resource;
-  for (const AssignedDevice& d : spec_->devices) by_resource[d.resource].push_back(d);
-  std::vector<AssignedDevice> own;
-  for (const auto& [resource, devices] : by_resource) {
-    size_t at = 0;
-    bool asked = false;
-    for (const auto* list : {&spec_->init_containers, &spec_->containers})
-      for (const ContainerSpec& c : *list) {
-        const auto wanted = c.extended.find(resource);
-        if (wanted == c.extended.end() || wanted->second == 0) continue;
-        asked = true;
-        // Init containers are over before the others begin: they share the same devices.
-        size_t from = c.init && !c.sidecar ? 0 : at;
-        for (int64_t n = 0; n < wanted->second && from < devices.size(); ++n, ++from)
-          if (c.name == container.name) own.push_back(devices[from]);
-        if (!c.init || c.sidecar) at = from;
-      }
-    if (!asked) own.insert(own.end(), devices.begin(), devices.end());
-  }
-  return context_.devices.edits_for(own);
-}
-
 void PodHost::start_container(const std::string& container, int attempt) {
+  // The first one makes the process namespace that the others join.
+  if (spec_->share_process_namespace && pids_.empty() && !starting_.empty()) {
+    awaiting_namespace_.emplace_back(container, attempt);
+    return;
+  }
   starting_[container] = attempt;
-  deferred_.push_back([this, container, attempt] {
+  std::string pid_namespace;
+  if (spec_->share_process_namespace && !pids_.empty())
+    pid_namespace = fmt::format("/proc/{}/ns/pid", pids_.begin()->second);
+  deferred_.push_back([this, container, attempt, pid_namespace] {
     struct Started {
       StartOutcome outcome;
       int pid = 0;
     };
     const auto work = [this, spec = spec_, prepared = prepared_, image = images_[container],
-                       group = cgroup(), logs = log_folder(), container, attempt]() -> Started {
+                       group = cgroup(), logs = log_folder(), container, attempt,
+                       pid_namespace]() -> Started {
       const ContainerSpec& c = *spec->find_container(container);
-      const auto edits = edits_for(c);
+      const auto edits = context_.devices.edits_for(devices_of(*spec, c));
       if (!edits) return {start_error(edits.error()), 0};
       const ContainerSetup setup{*spec,
                                  c,
@@ -399,7 +413,7 @@ void PodHost::start_container(const std::string& container, int attempt) {
                                  context_.host,
                                  group,
                                  logs,
-                                 {}};
+                                 pid_namespace};
       const auto launch = prepare_container(setup);
       if (!launch) return {start_error(launch.error()), 0};
       const auto pid = context_.runtime.ensure_created(*launch);
@@ -415,6 +429,8 @@ void PodHost::start_container(const std::string& container, int attempt) {
     off_loop(context_.work, work, [container, attempt](PodHost& self, const Started& started) {
       if (started.pid > 0) self.pids_[container] = started.pid;
       self.starting_.erase(container);
+      for (const auto& [other, number] : std::exchange(self.awaiting_namespace_, {}))
+        self.start_container(other, number);
       if (started.outcome.kind == StartOutcome::Kind::kConfigError) self.refresh_inputs();
       self.drive(
           [&](PodMachine& m, Time now) { m.on_started(container, attempt, started.outcome, now); });

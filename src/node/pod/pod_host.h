@@ -109,7 +109,6 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   void fetch_inputs(std::function<void(Result<PodInputs>)> done);
   void prepare_with(Result<PodInputs> inputs);
   void send_status();
-  Result<ContainerEdits> edits_for(const ContainerSpec& container) const;
   ProbeTarget target(const std::string& container, int attempt) const;
   void finish_if_over();
 
@@ -126,6 +125,7 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   /// An exit that came before the answer to its start.
   std::unordered_map<std::string, int> starting_;
   std::unordered_map<std::string, bool> early_exits_;
+  std::vector<std::pair<std::string, int>> awaiting_namespace_;
   std::optional<Json> unsent_;
   bool sending_ = false;
   bool finished_ = false;
