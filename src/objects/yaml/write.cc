@@ -30,7 +30,7 @@ class YamlWriter {
     } else if (value.is_array() && !value.get_array().empty()) {
       array(value.get_array(), 0);
     } else {
-      scalar(value, 0);
+      scalar(value, 1);
       out_ += '\n';
     }
     return std::move(out_);

@@ -126,6 +126,10 @@ spec:
 )");
 }
 
+TEST(YamlTest, ATextWithLinesIsADocumentToo) {
+  EXPECT_EQ(read(to_yaml(Json("a: 1\nb\n"))), R"("a: 1\nb\n")");
+}
+
 rc::Gen<Json> any_json(int depth) {
   auto text = rc::gen::map(rc::gen::container<std::string>(rc::gen::elementOf(
                                std::string("ab01 .:-_'\"\n\t#{}[]&*!|>%@`~?,yesnoxe\\"))),
