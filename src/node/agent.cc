@@ -375,6 +375,9 @@ struct Agent::State {
                                        c.name, count, resource, given)};
         }
       }
+    // The scheduler gives them on as soon as it sees that a pod has ended: not later than here.
+    for (const auto& [uid, host] : pods)
+      if (host->machine().record().ended) devices.give_back(uid);
     if (const auto taken = devices.take(pod.uid, pod.devices); !taken)
       return Refusal{"UnexpectedAdmissionError", taken.error().to_string()};
     return std::nullopt;
