@@ -20,9 +20,11 @@ void add_line(std::string& body, std::string_view name, std::string_view text) {
   if (!text.empty()) body += fmt::format("  {:<12}{}\n", name, text);
 }
 
-std::string text_of(const Json& reason) {
-  if (reason.is_string()) return std::string(reason.get_string());
-  return std::string(objects::find_string(reason, {"text"}));
+/// A reason says it as `message`, a change that would help as `text`.
+std::string text_of(const Json& entry) {
+  if (entry.is_string()) return std::string(entry.get_string());
+  const std::string_view message = objects::find_string(entry, {"message"});
+  return std::string(message.empty() ? objects::find_string(entry, {"text"}) : message);
 }
 
 }  // namespace

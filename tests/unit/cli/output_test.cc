@@ -110,7 +110,8 @@ TEST(Explanation, SaysWhyAndWhatWouldHelp) {
   const Json pod = json(R"({"metadata":{"name":"train-0"},"status":{"phase":"Pending"}})");
   const Explanation text = explain_pod(
       pod,
-      json(R"({"summary":"no room","reasons":[{"code":"x","text":"2 GPUs are free, it asks for 4"}],
+      json(
+          R"({"summary":"no room","reasons":[{"code":"x","message":"2 GPUs are free, it asks for 4"}],
                "changes":[{"text":"when batch-1 ends"}],"queue":"research","position":2})"),
       false);
   EXPECT_EQ(text.heading, "pod train-0: waiting");
