@@ -19,6 +19,30 @@
 namespace berth::apiserver {
 namespace {
 
+/// Kinds that are only asked about, never stored.
+constexpr std::string_view kReviews = R"(
+struct authorization.v1.ResourceAttributes
+  group string @3
+  name string @7
+  namespace string @1
+  resource string @5
+  subresource string @6
+  verb string @2
+  version string @4
+struct authorization.v1.NonResourceAttributes
+  path string @1
+  verb string @2
+struct authorization.v1.SelfSubjectAccessReviewSpec
+  nonResourceAttributes authorization.v1.NonResourceAttributes @2
+  resourceAttributes authorization.v1.ResourceAttributes @1
+struct authorization.v1.SelfSubjectAccessReview
+  apiVersion string
+  kind string
+  metadata meta.v1.ObjectMeta @1
+  spec authorization.v1.SelfSubjectAccessReviewSpec @2
+kind SelfSubjectAccessReview authorization.k8s.io/v1 - - authorization.v1.SelfSubjectAccessReview
+)";
+
 class EmbeddedServer final : public Server {
  public:
   EmbeddedServer(ServerOptions options, platform::FileLock lock, std::unique_ptr<Store> store,
@@ -109,8 +133,10 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options) {
   }
   BERTH_CHECK(platform::ensure_folder(folder / "store", 0700));
   BERTH_TRY(auto store, Store::open(folder / "store" / "state.db", Store::Limits()));
+  auto registry = objects::Registry::built_in();
+  BERTH_CHECK(registry->add(kReviews));
   auto server = std::make_unique<EmbeddedServer>(std::move(options), *std::move(lock),
-                                                 std::move(store), objects::Registry::built_in());
+                                                 std::move(store), std::move(registry));
   BERTH_CHECK(server->begin());
   return server;
 }

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "objects/json_text.h"
+#include "objects/protobuf/decode.h"
 #include "platform/tls/crypto.h"
 
 namespace berth::apiserver {
@@ -30,11 +31,17 @@ std::string_view media_type(std::string_view header) {
   return last == std::string_view::npos ? std::string_view() : type.substr(0, last + 1);
 }
 
-Answer<Body> json_body(const platform::HttpRequest& request) {
+Answer<Body> read_body(const objects::Registry& registry, const platform::HttpRequest& request) {
   const std::string_view type = media_type(request.headers.get("Content-Type"));
+  if (type == "application/vnd.kubernetes.protobuf") {
+    auto decoded = objects::decode_protobuf(registry, request.body);
+    if (!decoded) return bad_request(decoded.error().to_string());
+    return Body{*std::move(decoded), {}};
+  }
   if (!type.empty() && type != "application/json") {
     return unsupported_media_type(fmt::format(
-        "the body of the request was in an unknown format ({}): this server reads application/json",
+        "the body of the request was in an unknown format ({}): this server reads application/json "
+        "and application/vnd.kubernetes.protobuf",
         type));
   }
   auto parsed = objects::parse_json(request.body);
@@ -92,11 +99,11 @@ ObjectsApi::ListRequest list_request(const Address& address) {
   return request;
 }
 
-Answer<Deletion> deletion_of(const Call& call) {
+Answer<Deletion> deletion_of(const objects::Registry& registry, const Call& call) {
   Deletion deletion;
   Json body(JsonObject{});
   if (!call.request().body.empty()) {
-    auto parsed = json_body(call.request());
+    auto parsed = read_body(registry, call.request());
     if (!parsed) return std::unexpected(std::move(parsed).error());
     if (!parsed->value.is_object()) return bad_request("the body is no DeleteOptions");
     body = std::move(parsed->value);
@@ -347,7 +354,7 @@ void Handler::write(const CallPtr& call, const Subject& subject) {
   if (!context) return call->refuse(context.error());
   const std::string& method = call->request().method;
   if (method == "PATCH") return patch(call, subject, *context);
-  auto body = json_body(call->request());
+  auto body = read_body(parts_.api.registry(), call->request());
   if (!body) return call->refuse(body.error());
   if (method == "POST") {
     parts_.api.create(subject, *std::move(body), *std::move(context), written(call, subject));
@@ -366,13 +373,36 @@ void Handler::patch(const CallPtr& call, const Subject& subject, const WriteCont
 }
 
 void Handler::remove(const CallPtr& call, const Subject& subject) {
-  auto deletion = deletion_of(*call);
+  auto deletion = deletion_of(parts_.api.registry(), *call);
   if (!deletion) return call->refuse(deletion.error());
   if (!subject.name.empty()) {
     return parts_.api.remove(subject, *std::move(deletion), written(call, subject));
   }
   parts_.api.remove_all(subject, list_request(call->address), *std::move(deletion),
                         written(call, subject));
+}
+
+void Handler::review_own_access(const CallPtr& call) {
+  auto body = read_body(parts_.api.registry(), call->request());
+  if (!body) return call->refuse(body.error());
+  Json review = std::move(body->value);
+  if (!review.is_object()) return call->refuse(bad_request("the body is no review").error());
+  const auto attribute = [&](std::string_view key) {
+    return std::string(find_string(review, {"spec", "resourceAttributes", key}));
+  };
+  Attempt attempt{attribute("verb"),
+                  attribute("group"),
+                  attribute("resource"),
+                  attribute("subresource"),
+                  attribute("namespace"),
+                  attribute("name"),
+                  std::string(find_string(review, {"spec", "nonResourceAttributes", "path"}))};
+  if (!attempt.path.empty()) {
+    attempt.verb = find_string(review, {"spec", "nonResourceAttributes", "verb"});
+  }
+  review.as_object()["status"] =
+      JsonObject{{"allowed", parts_.authorizer.allows(call->caller, attempt)}};
+  call->answer(json_response(201, objects::canonical_json(review) + "\n"));
 }
 
 void Handler::log(const CallPtr& call, const Subject& subject) {

@@ -175,30 +175,6 @@ void Handler::users(const CallPtr& call) {
   });
 }
 
-void Handler::review_own_access(const CallPtr& call) {
-  const auto body = objects::parse_json(call->request().body);
-  if (!body || !body->value.is_object()) {
-    return call->refuse(unsupported_media_type("send the review as JSON").error());
-  }
-  Json review = body->value;
-  const auto attribute = [&](std::string_view key) {
-    return std::string(find_string(review, {"spec", "resourceAttributes", key}));
-  };
-  Attempt attempt{attribute("verb"),
-                  attribute("group"),
-                  attribute("resource"),
-                  attribute("subresource"),
-                  attribute("namespace"),
-                  attribute("name"),
-                  std::string(find_string(review, {"spec", "nonResourceAttributes", "path"}))};
-  if (!attempt.path.empty()) {
-    attempt.verb = find_string(review, {"spec", "nonResourceAttributes", "verb"});
-  }
-  review.as_object()["status"] =
-      JsonObject{{"allowed", parts_.authorizer.allows(call->caller, attempt)}};
-  call->answer(json_response(201, objects::canonical_json(review) + "\n"));
-}
-
 void Handler::usage(const CallPtr& call, const ResourcePath& path, const objects::Kind& kind) {
   if (call->request().method != "GET" || call->address.flag("watch")) {
     return call->refuse(method_not_allowed(call->request().method).error());
