@@ -10,6 +10,7 @@ void add_simulate(CLI::App& root, int& exit_code) {
       "simulate", "Run the scheduler in virtual time, on public traces or your own");
   command->require_subcommand(1);
   add_simulate_openb(*command, exit_code);
+  add_simulate_training_queue(*command, exit_code);
   add_simulate_serving(*command, exit_code);
 }
 

@@ -1,8 +1,8 @@
 #include "traces/training_queue.h"
 
-#include <fmt/format.h>
-
 #include <set>
+
+#include <fmt/format.h>
 
 #include "traces/csv.h"
 

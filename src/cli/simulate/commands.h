@@ -12,6 +12,7 @@ namespace berth::cli {
 
 /// The benchmarks under `berth simulate`. Exit codes as in `cli/commands.h`.
 void add_simulate_openb(CLI::App& simulate, int& exit_code);
+void add_simulate_training_queue(CLI::App& simulate, int& exit_code);
 void add_simulate_serving(CLI::App& simulate, int& exit_code);
 
 /// The content of a file of at most 1 GiB; the error says how to fix the path.
