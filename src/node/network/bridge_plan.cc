@@ -1,5 +1,6 @@
 #include "node/network/bridge_plan.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/json/parse.hpp>
@@ -13,7 +14,6 @@ using objects::find_object;
 using objects::find_string;
 
 constexpr int kPodPrefix = 16;
-constexpr int kServicePrefix = 20;
 constexpr int kLongestPrefix = 28;
 
 Result<> check_room(const Subnet& subnet, std::string_view option) {
@@ -31,6 +31,7 @@ std::string format_bridge_plan(const BridgePlan& plan) {
   root["bridge"] = plan.bridge;
   root["pods"] = plan.pods.to_string();
   root["services"] = plan.services.to_string();
+  root["reservesServices"] = plan.reserves_services;
   root["changedSysctls"] = std::move(sysctls);
   return boost::json::serialize(root);
 }
@@ -45,6 +46,7 @@ Result<BridgePlan> parse_bridge_plan(std::string_view text, const std::string& w
                 "with no pod running, remove the file: Berth plans the network anew");
   BERTH_TRY(plan.pods, parse_subnet(find_string(root, {"pods"})));
   BERTH_TRY(plan.services, parse_subnet(find_string(root, {"services"})));
+  plan.reserves_services = objects::find_bool(root, {"reservesServices"}, true);
   for (const auto& [path, value] : find_object(root, {"changedSysctls"})) {
     if (value.is_string()) plan.changed_sysctls[path] = std::string(value.as_string());
   }
@@ -52,29 +54,25 @@ Result<BridgePlan> parse_bridge_plan(std::string_view text, const std::string& w
 }
 
 Result<BridgePlan> plan_bridge(std::string bridge, std::optional<Subnet> pods,
-                               std::optional<Subnet> services, const std::vector<Subnet>& taken) {
+                               const Subnet& services, const std::vector<Subnet>& taken) {
   BridgePlan plan;
   plan.bridge = std::move(bridge);
-  std::vector<Subnet> also_taken = taken;
-  if (services) also_taken.push_back(*services);
+  plan.services = services;
+  plan.reserves_services =
+      std::ranges::none_of(taken, [&](const Subnet& other) { return other.overlaps(services); });
   if (pods) {
     plan.pods = *pods;
   } else {
+    std::vector<Subnet> also_taken = taken;
+    also_taken.push_back(services);
     BERTH_TRY(plan.pods, choose_subnet(also_taken, kPodPrefix));
   }
-  also_taken.push_back(plan.pods);
-  if (services) {
-    plan.services = *services;
-  } else {
-    BERTH_TRY(plan.services, choose_subnet(also_taken, kServicePrefix));
-  }
   BERTH_CHECK(check_room(plan.pods, "--pod-subnet"));
-  BERTH_CHECK(check_room(plan.services, "--service-subnet"));
   if (plan.pods.overlaps(plan.services))
     return fail(ErrorCode::kInvalid,
                 fmt::format("the networks of pods ({}) and Services ({}) overlap",
                             plan.pods.to_string(), plan.services.to_string()),
-                "--pod-subnet, --service-subnet", "give two that have no address in common");
+                "--pod-subnet", "give one outside of the Services' network");
   return plan;
 }
 

@@ -16,7 +16,10 @@ namespace berth::node {
 struct BridgePlan {
   std::string bridge;
   Subnet pods;
-  Subnet services;
+  Subnet services;  ///< what the API server gives Services their addresses from
+  /// Is `services` this machine's alone? Else it has a route to other machines there: only the
+  /// addresses that Services have are taken from it.
+  bool reserves_services = true;
   /// Kernel settings that were changed, with what they held before.
   std::map<std::string, std::string> changed_sysctls;
 
@@ -26,10 +29,10 @@ struct BridgePlan {
 std::string format_bridge_plan(const BridgePlan& plan);
 Result<BridgePlan> parse_bridge_plan(std::string_view text, const std::string& where);
 
-/// Networks for pods and Services that collide with nothing in `taken`. What is given in `pods` or
-/// `services` is used as it is, unless they overlap each other or leave too little room.
+/// A network for pods that collides with nothing in `taken`, or the given one. Fails when it
+/// overlaps `services` or leaves too little room.
 Result<BridgePlan> plan_bridge(std::string bridge, std::optional<Subnet> pods,
-                               std::optional<Subnet> services, const std::vector<Subnet>& taken);
+                               const Subnet& services, const std::vector<Subnet>& taken);
 
 /// Berth's own configuration list: a bridge with addresses by host-local and, where the pod asks
 /// for a limit, bandwidth. The loopback interface is already up, and masquerading is one rule in

@@ -62,30 +62,34 @@ Result<std::unique_ptr<CniNetwork>> CniNetwork::open(CniNetworkOptions options) 
 }
 
 Result<> CniNetwork::load_plan() {
-  std::optional<Subnet> pods = options_.pod_subnet;
-  std::optional<Subnet> services = options_.service_subnet;
+  const std::vector<Subnet> taken =
+      subnets_in_use(read_file("/proc/thread-self/net/route").value_or(""),
+                     read_file("/etc/resolv.conf").value_or(""));
+  const std::optional<Subnet> pods = options_.pod_subnet;
   if (const auto text = read_file(plan_path())) {
     BERTH_TRY(plan_, parse_bridge_plan(*text, plan_path()));
     BERTH_TRY(const std::vector<std::string> users, list());
-    const bool as_asked = pods.value_or(plan_.pods) == plan_.pods &&
-                          services.value_or(plan_.services) == plan_.services;
+    const bool as_asked = pods.value_or(plan_.pods) == plan_.pods;
     const bool bridge_is_own =
         !interface_exists(plan_.bridge) || interface_has_address(plan_.bridge, plan_.gateway());
-    if (as_asked && (bridge_is_own || !users.empty())) return {};
+    if (as_asked && (bridge_is_own || !users.empty())) {
+      if (plan_.services == options_.service_subnet) return {};
+      BERTH_TRY(BridgePlan changed,
+                plan_bridge(plan_.bridge, plan_.pods, options_.service_subnet, taken));
+      changed.changed_sysctls = std::move(plan_.changed_sysctls);
+      plan_ = std::move(changed);
+      return save_plan();
+    }
     if (!users.empty())
-      return fail(ErrorCode::kInvalid, "the networks cannot change while pods use them",
-                  "--pod-subnet, --service-subnet",
-                  fmt::format("start with {} and {}, and stop the {} pods first",
-                              plan_.pods.to_string(), plan_.services.to_string(), users.size()));
+      return fail(
+          ErrorCode::kInvalid, "the network of pods cannot change while pods use it",
+          "--pod-subnet",
+          fmt::format("give {}, or stop the {} pods first", plan_.pods.to_string(), users.size()));
     if (bridge_is_own) BERTH_CHECK(remove_bridge(plan_.bridge));
-    // Services keep their addresses for as long as they exist.
-    if (!services) services = plan_.services;
   }
-  std::vector<Subnet> taken = subnets_in_use(read_file("/proc/thread-self/net/route").value_or(""),
-                                             read_file("/etc/resolv.conf").value_or(""));
   BERTH_TRY(std::string bridge, free_bridge_name());
   std::map<std::string, std::string> sysctls = std::move(plan_.changed_sysctls);
-  BERTH_TRY(plan_, plan_bridge(std::move(bridge), pods, services, taken));
+  BERTH_TRY(plan_, plan_bridge(std::move(bridge), pods, options_.service_subnet, taken));
   plan_.changed_sysctls = std::move(sysctls);
   return save_plan();
 }
@@ -111,7 +115,7 @@ Result<> CniNetwork::set_up_bridge() {
         fmt::format("made the bridge {} with {} for pods", plan_.bridge, plan_.pods.to_string()));
   BERTH_CHECK(ensure_bridge(plan_.bridge, plan_.gateway(), plan_.pods));
   // So that this machine itself has a way to Services, with the gateway as its address there.
-  BERTH_CHECK(ensure_route(plan_.services, plan_.bridge));
+  if (plan_.reserves_services) BERTH_CHECK(ensure_route(plan_.services, plan_.bridge));
   BERTH_TRY(const std::string old, set_sysctl(kForwarding, "1"));
   if (trim(old) != "1") {
     plan_.changed_sysctls.emplace(kForwarding, std::string(trim(old)));
@@ -130,11 +134,7 @@ Result<PodAttachment> CniNetwork::ensure_pod_network(const PodNetworkRequest& re
   // A half-made one, or one of before a restart of the machine.
   BERTH_CHECK(release(request.pod_uid));
   auto attachment = attach(request);
-  if (!attachment) {
-    const Error error = attachment.error();
-    (void)release(request.pod_uid);
-    return std::unexpected(error);
-  }
+  if (!attachment) (void)release(request.pod_uid);
   return attachment;
 }
 

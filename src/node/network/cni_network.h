@@ -19,7 +19,8 @@ struct CniNetworkOptions {
   std::string conf_dir = {};  ///< somebody else's network; empty: Berth's own bridge
   std::optional<Subnet> pod_subnet =
       {};  ///< for the own bridge; unset: one that collides with nothing
-  std::optional<Subnet> service_subnet = {};
+  /// As the API server gives addresses from.
+  Subnet service_subnet = {.address = 10U << 24 | 96U << 16, .prefix = 16};
   std::string netns_dir = "/run/netns";
 };
 

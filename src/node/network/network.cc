@@ -32,7 +32,8 @@ Result<std::unique_ptr<Network>> Network::start(NetworkOptions options, client::
   cni_options.plugin_dirs = std::move(options.cni_plugin_dirs);
   cni_options.conf_dir = std::move(options.cni_conf_dir);
   BERTH_TRY(cni_options.pod_subnet, read_subnet(options.pod_subnet, "--pod-subnet"));
-  BERTH_TRY(cni_options.service_subnet, read_subnet(options.service_subnet, "--service-subnet"));
+  BERTH_TRY(const auto services, read_subnet(options.service_subnet, "--service-subnet"));
+  if (services) cni_options.service_subnet = *services;
   if (platform::find_program("nft").empty())
     return fail(ErrorCode::kUnsupported, "`nft` is not installed, which Services need", "",
                 "install it (Debian and Ubuntu: `apt install nftables`)");
@@ -65,7 +66,8 @@ void Network::stop_following() {
 ServiceNetwork Network::service_network() const {
   const BridgePlan& plan = cni_->plan();
   ServiceNetwork network{
-      .table = plan.bridge, .services = plan.services, .pods = std::nullopt, .bridge = ""};
+      .table = plan.bridge, .services = std::nullopt, .pods = std::nullopt, .bridge = ""};
+  if (plan.reserves_services) network.services = plan.services;
   if (cni_->owns_bridge()) {
     network.pods = plan.pods;
     network.bridge = plan.bridge;

@@ -21,9 +21,9 @@ namespace berth::node {
 struct NetworkOptions {
   std::string data_dir = {};  ///< Berth's data: the network's own is in DATA/network
   std::vector<std::string> cni_plugin_dirs = {"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"};
-  std::string cni_conf_dir = {};    ///< empty: Berth's own bridge
-  std::string pod_subnet = {};      ///< `10.210.0.0/16`; empty: one that collides with nothing
-  std::string service_subnet = {};  ///< as above
+  std::string cni_conf_dir = {};  ///< empty: Berth's own bridge
+  std::string pod_subnet = {};    ///< `10.210.0.0/16`; empty: one that collides with nothing
+  std::string service_subnet = "10.96.0.0/16";  ///< as the API server gives addresses from
 };
 
 /// The network of this machine: pods' namespaces and addresses (`PodNetwork`), Services, and names.

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "node/network/cluster_ips.h"
 #include "platform/process.h"
 
 namespace berth::node {
@@ -64,8 +63,7 @@ bool table_exists(const std::string& table) {
 
 ServiceProxy::ServiceProxy(client::ApiClient& client, platform::EventLoop& loop, Options options,
                            HostsFiles& hosts)
-    : client_(client),
-      loop_(loop),
+    : loop_(loop),
       options_(std::move(options)),
       hosts_(hosts),
       services_(client, loop, follow(collection("", "v1", "services")),
@@ -148,33 +146,8 @@ Result<> ServiceProxy::reconcile() {
   if (!services_.synced() || !slices_.synced() || !pods_.synced()) return {};
   const std::vector<SharedJson> services = objects_of(services_);
   const std::vector<SharedJson> slices = objects_of(slices_);
-  allocate(services);
   update_hosts(services, slices);
   return apply_rules(services, slices);
-}
-
-void ServiceProxy::allocate(const std::vector<SharedJson>& services) {
-  std::set<std::string> current;
-  for (ServicePatch& patch : allocate_service_addresses(services, options_.network.services)) {
-    std::string version = fmt::format("{}/{}@{}", patch.ns, patch.name,
-                                      find_string(patch.patch, {"metadata", "resourceVersion"}));
-    if (!asked_.contains(version)) {
-      client_.patch({.resource = {"", "v1", "services"},
-                     .ns = patch.ns,
-                     .name = patch.name,
-                     .subresource = ""},
-                    client::PatchType::kMerge, std::move(patch.patch), {.field_manager = "berth"},
-                    [name = patch.ns + "/" + patch.name](const Result<SharedJson>& answer) {
-                      // On a conflict the newer version arrives, and with it another try.
-                      if (!answer && answer.error().code != ErrorCode::kConflict &&
-                          answer.error().code != ErrorCode::kNotFound)
-                        spdlog::warn("network: no address for Service {}: {}", name,
-                                     answer.error().to_string());
-                    });
-    }
-    current.insert(std::move(version));
-  }
-  asked_ = std::move(current);
 }
 
 Result<> ServiceProxy::apply_rules(const std::vector<SharedJson>& services,

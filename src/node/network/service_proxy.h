@@ -14,9 +14,8 @@
 
 namespace berth::node {
 
-/// Follows Services, EndpointSlices and Pods, and keeps three things in line with them: addresses
-/// of new Services, Berth's nftables table, and the hosts files. Changes of one burst are worked
-/// off together.
+/// Follows Services, EndpointSlices and Pods, and keeps Berth's nftables table and the hosts files
+/// in line with them. Changes of one burst are worked off together.
 ///
 /// Made, used and destroyed on the loop's thread, which waits for `nft` while rules change.
 class ServiceProxy {
@@ -56,14 +55,12 @@ class ServiceProxy {
   void verify_later();
   void changed();
   Result<> reconcile();
-  void allocate(const std::vector<SharedJson>& services);
   Result<> apply_rules(const std::vector<SharedJson>& services,
                        const std::vector<SharedJson>& slices);
   void update_hosts(const std::vector<SharedJson>& services, const std::vector<SharedJson>& slices);
   void write_own(const LocalPod& pod);
   void report(const Result<>& result);
 
-  client::ApiClient& client_;
   platform::EventLoop& loop_;
   const Options options_;
   HostsFiles& hosts_;
@@ -73,8 +70,7 @@ class ServiceProxy {
   std::map<std::string, LocalPod> local_pods_;
   std::set<std::string> draining_;  ///< addresses
   std::string applied_;
-  std::set<std::string> asked_;  ///< patches in flight or done, by object and version
-  std::string reported_;         ///< the last failure said, so that it is said once
+  std::string reported_;  ///< the last failure said, so that it is said once
   platform::EventLoop::TimerId timer_ = 0;
   platform::EventLoop::TimerId verify_timer_ = 0;
   bool scheduled_ = false;

@@ -191,12 +191,13 @@ std::string nft_ruleset(const ServiceNetwork& network, std::span<const ServicePo
   }
   text += "\t}\n";
 
+  if (!network.services) return text + "}\n";
   for (const auto& [chain, hook] : {std::pair{"refuse_pods", "forward"}, {"refuse_here", "output"}})
     text += fmt::format(
         "\tchain {1} {{\n\t\ttype filter hook {2} priority 0; policy accept;\n"
         "\t\tip daddr {0} meta l4proto tcp reject with tcp reset\n"
         "\t\tip daddr {0} reject\n\t}}\n",
-        network.services.to_string(), chain, hook);
+        network.services->to_string(), chain, hook);
   return text + "}\n";
 }
 

@@ -45,7 +45,8 @@ std::vector<ServicePort> service_ports(std::span<const SharedJson> services,
 /// The networks that the rules speak of.
 struct ServiceNetwork {
   std::string table;  ///< an nftables table of family `ip` that is wholly Berth's
-  Subnet services;
+  /// Refused where no Service answers; unset where other machines may have these addresses.
+  std::optional<Subnet> services;
   /// Berth's own bridge and its pods; unset where another network provides the pods.
   std::optional<Subnet> pods;
   std::string bridge;

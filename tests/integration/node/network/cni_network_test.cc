@@ -108,6 +108,25 @@ TEST_F(CniNetworkTest, ARestartFindsWhatIsThere) {
   });
 }
 
+TEST_F(CniNetworkTest, ThePodsNetworkStaysWhilePodsUseIt) {
+  run_isolated([&] {
+    ASSERT_TRUE(open()->ensure_pod_network(pod("a")));
+    CniNetworkOptions other;
+    other.data_dir = data_;
+    other.pod_subnet = *parse_subnet("10.99.0.0/16");
+    const auto refused = CniNetwork::open(other);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().to_string(), HasSubstr("--pod-subnet"));
+
+    CniNetworkOptions services;
+    services.service_subnet = *parse_subnet("10.97.0.0/16");
+    auto network = open(services);
+    ASSERT_TRUE(network) << "that of Services may change";
+    EXPECT_EQ(network->plan().services.to_string(), "10.97.0.0/16");
+    EXPECT_TRUE(network->release("a"));
+  });
+}
+
 TEST_F(CniNetworkTest, ARestartOfTheMachineMakesItAnew) {
   run_isolated([&] { ASSERT_TRUE(open()->ensure_pod_network(pod("a"))); });
   run_isolated([&] {
@@ -203,7 +222,8 @@ TEST_F(CniNetworkTest, TwoOnOneMachineKeepApart) {
     auto second = open();
     EXPECT_NE(first->plan().bridge, second->plan().bridge);
     EXPECT_FALSE(first->plan().pods.overlaps(second->plan().pods));
-    EXPECT_FALSE(first->plan().services.overlaps(second->plan().services));
+    EXPECT_TRUE(first->plan().reserves_services);
+    EXPECT_FALSE(second->plan().reserves_services) << "the first has the route there";
     EXPECT_TRUE(first->cleanup());
     EXPECT_TRUE(interface_exists(second->plan().bridge));
     fs::remove_all(first_data);

@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "node/network/cluster_ips.h"
-
 namespace berth::node {
 namespace {
 
@@ -143,50 +141,10 @@ TEST(NftRuleset, NothingInAnObjectBreaksOut) {
   EXPECT_THAT(text, Not(HasSubstr("drop")));
 }
 
-TEST(ServiceAddresses, GoToThoseThatLackThem) {
-  const auto fresh = json(R"({"metadata":{"namespace":"d","name":"a","resourceVersion":"7"},
-      "spec":{"ports":[{"port":80}]}})");
-  const auto headless = json(R"({"metadata":{"namespace":"d","name":"b"},
-      "spec":{"clusterIP":"None"}})");
-  const auto external = json(R"({"metadata":{"namespace":"d","name":"c"},
-      "spec":{"type":"ExternalName"}})");
-  const auto patches =
-      allocate_service_addresses(std::vector{fresh, headless, external, kWeb}, kNetwork.services);
-  ASSERT_EQ(patches.size(), 1U);
-  EXPECT_EQ(patches[0].name, "a");
-  const auto ip = parse_ipv4(objects::find_string(patches[0].patch, {"spec", "clusterIP"}));
-  ASSERT_TRUE(ip);
-  EXPECT_TRUE(kNetwork.services.contains(*ip));
-  EXPECT_EQ(objects::find_string(patches[0].patch, {"metadata", "resourceVersion"}), "7");
-  EXPECT_EQ(allocate_service_addresses(std::vector{fresh, kWeb}, kNetwork.services)[0].patch,
-            patches[0].patch)
-      << "the same every time";
-}
-
-TEST(ServiceAddresses, NeverTwice) {
-  const Subnet small = *parse_subnet("10.96.0.0/28");
-  std::vector<SharedJson> services;
-  for (int i = 0; i < 20; ++i)
-    services.push_back(json(R"({"metadata":{"namespace":"d","name":"s)" + std::to_string(i) +
-                            R"("},"spec":{"ports":[]}})"));
-  std::set<std::string> given;
-  for (const ServicePatch& patch : allocate_service_addresses(services, small))
-    given.insert(std::string(objects::find_string(patch.patch, {"spec", "clusterIP"})));
-  EXPECT_EQ(given.size(), 14U);
-  EXPECT_FALSE(given.contains("10.96.0.0"));
-  EXPECT_FALSE(given.contains("10.96.0.15"));
-}
-
-TEST(ServiceAddresses, NodePorts) {
-  const auto service = json(R"({"metadata":{"namespace":"d","name":"a"},
-      "spec":{"type":"NodePort","clusterIP":"10.96.0.3",
-              "ports":[{"port":80},{"port":81,"nodePort":30001}]}})");
-  const auto patches = allocate_service_addresses(std::vector{service}, kNetwork.services);
-  ASSERT_EQ(patches.size(), 1U);
-  const JsonArray& ports = objects::find_array(patches[0].patch, {"spec", "ports"});
-  ASSERT_EQ(ports.size(), 2U);
-  EXPECT_GE(objects::find_int(ports[0], {"nodePort"}), 30000);
-  EXPECT_EQ(objects::find_int(ports[1], {"nodePort"}), 30001);
+TEST(NftRuleset, WhereOthersMayHaveTheAddressesNothingIsRefused) {
+  ServiceNetwork network = kNetwork;
+  network.services.reset();
+  EXPECT_THAT(nft_ruleset(network, {}), Not(HasSubstr("reject")));
 }
 
 }  // namespace
