@@ -386,6 +386,27 @@ TEST_F(AgentTest, TheNodeIsRegisteredWithWhatItHas) {
   EXPECT_NE(text.find("\"id\":\"gpu-0\""), std::string::npos) << text;
 }
 
+TEST_F(AgentTest, ManyPodsAtOnceComeAndGo) {
+  constexpr int kPods = 40;
+  const auto all = [&](const std::function<bool(const std::string&)>& check) {
+    for (int i = 0; i < kPods; ++i)
+      if (!check(fmt::format("p{}", i))) return false;
+    return true;
+  };
+  for (int i = 0; i < kPods; ++i) api_.apply("pods", pod(fmt::format("p{}", i), "exec sleep 100"));
+  ASSERT_TRUE(eventually([&] { return all([&](const auto& n) { return phase(n) == "Running"; }); },
+                         std::chrono::seconds(90)));
+  // Half of them go while nobody watches.
+  for (int i = 0; i < kPods; ++i) {
+    if (i == kPods / 2) agent_.reset();
+    api_.remove({{"", "v1", "pods"}, "ns", fmt::format("p{}", i), {}}, {}, [](auto) {});
+  }
+  start();
+  EXPECT_TRUE(eventually([&] { return all([&](const auto& n) { return status(n).is_null(); }); },
+                         std::chrono::seconds(60)));
+  EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(data() + "/pods"); }));
+}
+
 /// From the pod's object to its process, against what conmon and runc alone need on this machine.
 TEST_F(AgentTest, StartingAPodCostsLittleMoreThanRuncAndConmon) {
   constexpr int kRounds = 15;
