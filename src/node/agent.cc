@@ -453,9 +453,11 @@ struct Agent::State {
     rates.sweep();
     {
       const std::lock_guard lock(mutex);
+      fresh.devices = std::move(snapshot.devices);
       snapshot = std::move(fresh);
     }
     measure_disks(now_running);
+    sample_devices();
     share_cpu_of_burstable();
     if (at - refreshed < kRefreshPeriod) return;
     refreshed = at;
@@ -469,6 +471,7 @@ struct Agent::State {
     out.uid = host.pod().uid;
     out.at = at;
     out.window = options.usage_period;
+    out.devices = host.pod().devices;
     const PodState& record = host.machine().record();
     for (const auto* list : {&record.init, &record.regular})
       for (const ContainerRecord& c : *list) {
@@ -523,6 +526,22 @@ struct Agent::State {
                                                   {"annotations", std::move(annotations)}}}},
                {}, [](const Result<SharedJson>&) {});
   }
+
+  /// A driver may take its time: beside the loop.
+  void sample_devices() {
+    if (sampling_devices || devices.devices().empty()) return;
+    sampling_devices = true;
+    slow->run([this] {
+      auto samples = options.devices.sample();
+      loop.post([this, samples = std::move(samples)]() mutable {
+        sampling_devices = false;
+        if (!samples) return;
+        const std::lock_guard lock(mutex);
+        snapshot.devices = *std::move(samples);
+      });
+    });
+  }
+  bool sampling_devices = false;
 
   /// Ephemeral storage is measured beside the loop, and what is over its limit is evicted.
   void measure_disks(const std::vector<std::shared_ptr<PodHost>>& hosts) {
@@ -692,6 +711,11 @@ struct Agent::State {
     halted.wait(wait, [&] { return quiet; });
   }
 };
+
+bool runs_in_a_pod(int pid, const std::string& cgroup_root) {
+  const auto table = read_file(fmt::format("/proc/{}/cgroup", pid));
+  return table && table->find(":" + cgroup_root + "/") != std::string::npos;
+}
 
 Result<std::unique_ptr<Agent>> Agent::start(AgentOptions options) {
   auto state = std::make_unique<State>(std::move(options));

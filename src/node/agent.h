@@ -42,6 +42,10 @@ struct AgentOptions {
   std::string runtime_dir = {};  ///< empty: /run/berth/HASH-OF-DATA-DIR
 };
 
+/// Was this process started by an agent with this cgroup root, in a container? (For
+/// `DevicesOptions::is_own`.) Any thread.
+bool runs_in_a_pod(int pid, const std::string& cgroup_root = "/berth");
+
 /// Runs the pods that are bound to this node. All of its state is on disk under `data_dir` and in
 /// the API: it may be killed at any instant; what runs keeps running, and the next agent on the
 /// same folder adopts it. The folder must be locked by the caller.

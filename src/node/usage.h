@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "node/cgroup/cgroup_tree.h"
+#include "node/devices/device_source.h"
 
 namespace berth::node {
 
@@ -28,6 +29,7 @@ struct PodUsage {
   Time at;
   Duration window;
   std::vector<ContainerUsage> containers;
+  std::vector<AssignedDevice> devices;  ///< look their use up in the snapshot
 };
 
 /// What the machine as a whole used, whoever used it.
@@ -42,6 +44,7 @@ struct MachineUsage {
 struct UsageSnapshot {
   MachineUsage machine;
   std::vector<PodUsage> pods;
+  std::vector<DeviceSample> devices;  ///< as of the sample before; without those that cannot tell
 };
 
 /// Turns counters that only grow into rates between two samples.

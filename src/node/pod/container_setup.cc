@@ -107,9 +107,11 @@ Result<> add_pod_files(const ContainerSetup& s, const std::string& folder, OciCo
   if (::access(message.c_str(), F_OK) != 0) BERTH_CHECK(write_file_atomically(message, "", 0666));
   if (!s.container.termination_message_path.empty())
     out.mounts.push_back(bind_mount(message, s.container.termination_message_path, false));
-  if (s.image.always_read_only && !covered("/tmp")) {
-    BERTH_CHECK(make_directories(folder + "/tmp", 01777));
-    out.mounts.push_back(bind_mount(folder + "/tmp", "/tmp", false));
+  for (const std::string& target : s.image.scratch_dirs) {
+    if (covered(target)) continue;
+    const std::string source = folder + "/scratch" + target;
+    BERTH_CHECK(make_directories(source, 01777));
+    out.mounts.push_back(bind_mount(source, target, false));
   }
   return {};
 }
@@ -196,6 +198,7 @@ Result<ContainerRuntime::Launch> prepare_container(const ContainerSetup& s) {
   for (const DeviceMount& m : s.devices.mounts)
     out.mounts.push_back(bind_mount(m.source, m.target, m.read_only));
   out.devices = s.devices.device_nodes;
+  out.hooks = s.devices.hooks;
   order_mounts(out);
   // The image's own parts come first: all else lies on top of them.
   std::vector<OciMount> below;

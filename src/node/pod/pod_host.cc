@@ -196,6 +196,10 @@ void PodHost::update(PodSpec pod) {
   drive([&](PodMachine& m, Time now) { m.on_spec(std::move(pod), now); });
 }
 
+bool PodHost::ending() const {
+  return spec_->deleting || !machine_.record().fail_reason.empty();
+}
+
 void PodHost::removed() {
   drive([](PodMachine& m, Time now) { m.on_removed(now); });
 }
@@ -299,6 +303,8 @@ void PodHost::prepare_with(Result<PodInputs> inputs) {
   request.pod_uid = spec_->uid;
   request.pod_namespace = spec_->ns;
   request.pod_name = spec_->name;
+  request.hostname = spec_->hostname;
+  request.subdomain = spec_->subdomain;
   request.netns_name = pod_netns_name(spec_->uid);
   request.ingress_bandwidth = spec_->ingress_bandwidth;
   request.egress_bandwidth = spec_->egress_bandwidth;
@@ -447,7 +453,12 @@ void PodHost::signal_container(const std::string& container, int attempt, int nu
   deferred_.push_back([this, container, attempt, number] {
     const std::string id = container_id(spec_->uid, container, attempt);
     off_loop(
-        context_.work, [this, id, number] { return context_.runtime.signal(id, number); },
+        context_.work,
+        [this, id, number, drain = ending(), uid = spec_->uid] {
+          // Services stop sending before the process stops listening.
+          if (drain && number != SIGKILL) (void)context_.network.drain(uid);
+          return context_.runtime.signal(id, number);
+        },
         [](PodHost&, const Result<>&) {});
   });
 }
@@ -523,7 +534,9 @@ void PodHost::run_hook(const std::string& container, int attempt, HookKind kind,
     }
     off_loop(
         context_.probes,
-        [this, hook = *hook, limit, at = target(container, attempt)] {
+        [this, hook = *hook, limit, at = target(container, attempt),
+         drain = kind == HookKind::kPreStop && ending(), uid = spec_->uid] {
+          if (drain) (void)context_.network.drain(uid);
           return run_handler(context_.runtime, hook, at, limit);
         },
         answered);

@@ -111,6 +111,8 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   void send_status();
   ProbeTarget target(const std::string& container, int attempt) const;
   void finish_if_over();
+  /// The whole pod is on its way out, not one container of it.
+  bool ending() const;
 
   NodeContext& context_;
   Spec spec_;

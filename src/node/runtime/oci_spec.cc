@@ -217,6 +217,17 @@ JsonObject process_of(const OciContainer& c) {
   return out;
 }
 
+JsonObject hooks_of(const OciContainer& c) {
+  JsonObject out;
+  for (const DeviceHook& hook : c.hooks) {
+    Json& stage = out[hook.stage];
+    if (!stage.is_array()) stage.emplace_array();
+    stage.get_array().push_back(JsonObject{
+        {"path", hook.path}, {"args", array_of(hook.args)}, {"env", array_of(hook.env)}});
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Json> oci_spec(const OciContainer& c) {
@@ -248,6 +259,7 @@ Result<Json> oci_spec(const OciContainer& c) {
                     {"root", JsonObject{{"path", c.rootfs}, {"readonly", c.read_only_root}}},
                     {"mounts", mounts_of(c)},
                     {"linux", std::move(linux_part)}};
+  if (!c.hooks.empty()) out["hooks"] = hooks_of(c);
   if (!c.hostname.empty() && c.uts.kind == OciNamespace::Kind::kPrivate)
     out["hostname"] = c.hostname;
   JsonObject annotations;

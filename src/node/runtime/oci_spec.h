@@ -57,6 +57,7 @@ struct OciContainer {
   std::string hostname;  ///< only with an own UTS namespace
   std::vector<OciMount> mounts;
   std::vector<DeviceNode> devices;
+  std::vector<DeviceHook> hooks;
   OciNamespace pid, network, ipc, uts;
   bool cgroup_namespace = false;
   std::string cgroup_path;  ///< from the root of each hierarchy: /berth/burstable/podX/NAME
