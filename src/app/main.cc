@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   berth::cli::add_plan(root, exit_code);
   berth::cli::add_profile(root, exit_code);
   berth::cli::add_queue(root, globals, exit_code);
+  berth::cli::add_replay(root, exit_code);
   berth::cli::add_run(root, globals, exit_code);
   berth::cli::add_scale(root, globals, exit_code);
   berth::cli::add_simulate(root, exit_code);

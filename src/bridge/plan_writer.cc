@@ -230,7 +230,9 @@ void PlanWriter::send_eviction(const core::Evict& e, const PodRef& pod, int atte
           delayed_.erase(e.task);
           return;
         }
-        if (code == ErrorCode::kTooManyRequests) delayed_[e.task] = answer.error().what;
+        if (code == ErrorCode::kTooManyRequests &&
+            std::exchange(delayed_[e.task], answer.error().what) != answer.error().what)
+          context_.add(core::Tick{context_.clock.now()});  // a cycle tells who waits for it
         const Duration pause = code == ErrorCode::kTooManyRequests ? kEvictionRetry : kRetry;
         context_.loop.after(pause, [this, e, pod, attempt] { send_eviction(e, pod, attempt + 1); });
       }));

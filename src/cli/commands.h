@@ -21,6 +21,7 @@ void add_logs(CLI::App& root, const Globals& globals, int& exit_code);
 void add_plan(CLI::App& root, int& exit_code);
 void add_profile(CLI::App& root, int& exit_code);
 void add_queue(CLI::App& root, const Globals& globals, int& exit_code);
+void add_replay(CLI::App& root, int& exit_code);
 void add_run(CLI::App& root, const Globals& globals, int& exit_code);
 void add_scale(CLI::App& root, const Globals& globals, int& exit_code);
 void add_simulate(CLI::App& root, int& exit_code);

@@ -262,7 +262,8 @@ class Cycle {
       if (covers(members, tasks) && place_exactly(state_, trial_, *entitlements_, members))
         return start(id, members, false);
     }
-    GangFit fit = place_gang(state_, trial_, placer_, *entitlements_, id, tasks);
+    // One task's rejections are told as of the end of the cycle; of several, some fit meanwhile.
+    GangFit fit = place_gang(state_, trial_, placer_, *entitlements_, id, tasks, tasks.size() > 1);
     if (fit.whole()) return start(id, fit.placed, false);
     if (backfill(id, tasks)) return;
     const ReasonCode code = claimed                           ? ReasonCode::kClaimed
@@ -490,7 +491,8 @@ class Cycle {
 
   void wait(GangId id, ReasonCode code, const GangFit& fit = {}, std::vector<TaskId> tasks = {}) {
     const QueueId queue = state_.gang(id).queue;
-    Waiter waiter{id, code, fit.failed, fit.fitted, std::move(tasks), no_victims_, 0};
+    Waiter waiter{id,          code, fit.failed, fit.fitted, fit.rejections, std::move(tasks),
+                  no_victims_, 0};
     if (queue.valid() && queue.index() < position_.size())
       waiter.position = position_[queue.index()];
     no_victims_ = {};

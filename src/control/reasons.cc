@@ -281,7 +281,8 @@ Waiting Reasons::of(const Waiter& waiter) {
           why_never(state_, gang, waiter.tasks));
       break;
     default: {
-      waiting.rejections = rejections(waiter.failed);
+      waiting.rejections =
+          waiter.rejections.total > 0 ? waiter.rejections : rejections(waiter.failed);
       std::string text = describe(waiting.rejections);
       if (waiter.tasks.size() > 1)
         text = fmt::format("{} of {} members fit; for the next, {}", waiter.fitted,

@@ -19,6 +19,7 @@ struct Waiter {
   core::ReasonCode code = core::ReasonCode::kInsufficient;
   core::TaskId failed{};  ///< the member that did not fit, where placing was tried
   uint32_t fitted = 0;
+  core::Rejections rejections{};  ///< of that member, with those that fitted in place
   std::vector<core::TaskId> tasks{};
   core::NoVictims no_victims{};
   uint32_t position = 0;

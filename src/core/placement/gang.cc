@@ -9,7 +9,7 @@ namespace {
 
 /// Places all in one domain (or anywhere), or none.
 GangFit place_in(const State& state, Trial& trial, Placer& placer, const Entitlements& entitlements,
-                 QueueId queue, std::span<const TaskId> tasks, Label domain) {
+                 QueueId queue, std::span<const TaskId> tasks, Label domain, bool explain) {
   GangFit fit;
   const size_t mark = trial.mark();
   for (TaskId task : tasks) {
@@ -44,6 +44,10 @@ GangFit place_in(const State& state, Trial& trial, Placer& placer, const Entitle
       fit.failed = task;
       fit.fitted = static_cast<uint32_t>(fit.placed.size());
       fit.placed.clear();
+      if (explain) {
+        query.accelerators = kAllAccelerators;
+        fit.rejections = Feasibility(state, query).explain();
+      }
       trial.rollback(mark);
       return fit;
     }
@@ -82,12 +86,14 @@ std::vector<Label> domains_of(const State& state, const Gang& gang, TaskId membe
 }  // namespace
 
 GangFit place_gang(const State& state, Trial& trial, Placer& placer,
-                   const Entitlements& entitlements, GangId id, std::span<const TaskId> tasks) {
+                   const Entitlements& entitlements, GangId id, std::span<const TaskId> tasks,
+                   bool explain) {
   const Gang& gang = state.gang(id);
   GangFit best;
   if (gang.topology_key.valid()) {
     for (const Label& domain : domains_of(state, gang, tasks.front())) {
-      GangFit fit = place_in(state, trial, placer, entitlements, gang.queue, tasks, domain);
+      GangFit fit =
+          place_in(state, trial, placer, entitlements, gang.queue, tasks, domain, explain);
       if (fit.whole()) return fit;
       if (!best.failed.valid() || fit.fitted > best.fitted) best = std::move(fit);
     }
@@ -96,7 +102,7 @@ GangFit place_gang(const State& state, Trial& trial, Placer& placer,
       return best;
     }
   }
-  return place_in(state, trial, placer, entitlements, gang.queue, tasks, {});
+  return place_in(state, trial, placer, entitlements, gang.queue, tasks, {}, explain);
 }
 
 bool place_exactly(const State& state, Trial& trial, const Entitlements& entitlements,
