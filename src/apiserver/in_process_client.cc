@@ -28,30 +28,61 @@ ObjectsApi::Done object_done(client::ApiClient::OnObject done) {
   };
 }
 
-class InProcessWatch final : public client::Watch {
- public:
-  struct Shared {
-    client::Gate gate;
-    client::ApiClient::OnEvent on_event;
-  };
+}  // namespace
 
-  InProcessWatch(std::shared_ptr<Shared> shared, std::unique_ptr<Store::Subscription> subscription)
-      : shared_(std::move(shared)), subscription_(std::move(subscription)) {}
-  ~InProcessWatch() override { shared_->gate.shut(); }
+struct InProcessClient::OpenWatch {
+  client::Gate gate;
+  OnEvent on_event;
+  OnEnd on_end;
+
+  void end(const Error& why) {
+    gate.pass([&] {
+      gate.shut();
+      on_end(std::unexpected(why));
+    });
+  }
+};
+
+class InProcessClient::InProcessWatch final : public client::Watch {
+ public:
+  InProcessWatch(std::shared_ptr<OpenWatch> open, std::unique_ptr<Store::Subscription> subscription)
+      : open_(std::move(open)), subscription_(std::move(subscription)) {}
+  ~InProcessWatch() override { open_->gate.shut(); }
 
  private:
-  const std::shared_ptr<Shared> shared_;
+  const std::shared_ptr<OpenWatch> open_;
   const std::unique_ptr<Store::Subscription> subscription_;
 };
 
-}  // namespace
+void InProcessClient::stop() {
+  std::vector<std::weak_ptr<OpenWatch>> watches;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    watches = std::move(watches_);
+    watches_.clear();
+  }
+  for (const auto& weak : watches) {
+    if (const auto watch = weak.lock()) {
+      api_.store().events().post(
+          [watch] { watch->end({ErrorCode::kUnavailable, "the server stopped", {}, {}}); });
+    }
+  }
+}
+
+bool InProcessClient::stopped() const {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
+}
 
 template <class Callback, class Value>
 void InProcessClient::later(Callback done, Value value) {
+  if (stopped()) return done(std::move(value));
   api_.store().events().post([done = std::move(done), value = std::move(value)] { done(value); });
 }
 
 Result<Subject> InProcessClient::subject_of(const client::Target& target) const {
+  if (stopped()) return fail(ErrorCode::kUnavailable, "the server stopped");
   const auto& [group, version, plural] = target.resource;
   const objects::Kind* kind = api_.registry().find(group, version, plural);
   if (kind == nullptr) {
@@ -127,15 +158,22 @@ void InProcessClient::remove(client::Target target, client::DeleteOptions option
 std::unique_ptr<client::Watch> InProcessClient::watch(client::Target collection,
                                                       client::WatchOptions options,
                                                       OnEvent on_event, OnEnd on_end) {
-  const auto shared = std::make_shared<InProcessWatch::Shared>();
+  const auto shared = std::make_shared<OpenWatch>();
   shared->on_event = std::move(on_event);
-  // Through the gate as well: a watch that is gone when its end is due does not hear of it.
-  const auto end = [this, shared, on_end = std::move(on_end)](Error error) {
-    api_.store().events().post([shared, on_end, error = std::move(error)] {
-      shared->gate.pass([&] { on_end(std::unexpected(error)); });
-    });
+  shared->on_end = std::move(on_end);
+  const auto end = [this, shared](Error error) {
+    if (stopped()) {
+      shared->end(error);
+    } else {
+      api_.store().events().post([shared, error = std::move(error)] { shared->end(error); });
+    }
     return std::make_unique<InProcessWatch>(shared, nullptr);
   };
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(watches_, [](const auto& other) { return other.expired(); });
+    watches_.push_back(shared);
+  }
   const auto subject = subject_of(collection);
   if (!subject) return end(subject.error());
 

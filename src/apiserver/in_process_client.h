@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "apiserver/api/objects_api.h"
 #include "client/api_client.h"
@@ -13,6 +15,9 @@ class InProcessClient final : public client::ApiClient {
  public:
   /// `api` outlives this.
   explicit InProcessClient(ObjectsApi& api) : api_(api) {}
+
+  /// Ends all watches with kUnavailable; calls made later fail so as well.
+  void stop();
 
   void get(client::Target target, OnObject done) override;
   void list(client::Target collection, client::ListOptions options, OnList done) override;
@@ -27,12 +32,20 @@ class InProcessClient final : public client::ApiClient {
                                        OnEvent on_event, OnEnd on_end) override;
 
  private:
+  struct OpenWatch;
+  class InProcessWatch;
+
   Result<Subject> subject_of(const client::Target& target) const;
-  /// Runs later, on the event loop: a callback never runs inside the call that asked for it.
+  bool stopped() const;
+  /// Runs later, on the event loop: a callback does not run inside the call that asked for it,
+  /// while there is a loop.
   template <class Callback, class Value>
   void later(Callback done, Value value);
 
   ObjectsApi& api_;
+  mutable std::mutex mutex_;
+  bool stopped_ = false;                           ///< guarded by mutex_
+  std::vector<std::weak_ptr<OpenWatch>> watches_;  ///< guarded by mutex_
 };
 
 }  // namespace berth::apiserver

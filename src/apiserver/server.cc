@@ -94,6 +94,7 @@ class EmbeddedServer final : public Server {
 
   void stop() override {
     upkeep_.stop();
+    client_.stop();
     streams_.stop_all();
     if (http_) http_->stop();
     store_->stop();

@@ -1,3 +1,5 @@
+#include <future>
+
 #include <sys/stat.h>
 
 #include "tests/unit/apiserver/test_server.h"
@@ -111,6 +113,20 @@ TEST_F(ServerTest, RefusesASecondServerOnTheFolder) {
   const auto second = Server::start({folder_.path() / "data", "127.0.0.1", 0, &clock_});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kConflict);
+}
+
+TEST_F(ServerTest, StoppingEndsWatchesAndLaterCalls) {
+  std::promise<Result<>> end;
+  const auto watch = server_->client().watch(
+      {kConfigMaps, "default", "", ""}, {}, [](const client::WatchEvent&) {},
+      [&](Result<> how) { end.set_value(std::move(how)); });
+  server_->stop();
+  auto ended = end.get_future();
+  ASSERT_EQ(ended.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_EQ(ended.get().error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(api_->get({kConfigMaps, "default", "a", ""}).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(api_->create({kConfigMaps, "default", "", ""}, config_map("a")).error().code,
+            ErrorCode::kUnavailable);
 }
 
 TEST_F(ServerTest, KeepsSecretsToItsOwner) {
