@@ -1,7 +1,9 @@
 #include "node/network/network.h"
 
+#include <chrono>
 #include <filesystem>
 #include <future>
+#include <memory>
 #include <utility>
 
 #include "node/files.h"
@@ -9,6 +11,8 @@
 
 namespace berth::node {
 namespace {
+
+constexpr std::chrono::seconds kDrainLimit{5};
 
 Result<std::optional<Subnet>> read_subnet(const std::string& text, const std::string& option) {
   if (text.empty()) return std::optional<Subnet>();
@@ -103,9 +107,15 @@ Result<PodAttachment> Network::ensure_pod_network(const PodNetworkRequest& reque
 }
 
 Result<> Network::drain(const std::string& pod_uid) {
-  std::promise<Result<>> done;
-  loop_.post([&] { done.set_value(proxy_->drain(pod_uid)); });
-  return done.get_future().get();
+  const auto done = std::make_shared<std::promise<Result<>>>();
+  std::future<Result<>> answer = done->get_future();
+  loop_.post(
+      [this, done, pod_uid] { done->set_value(proxy_ ? proxy_->drain(pod_uid) : Result<>()); });
+  // A network that is being stopped no longer answers, and has nothing to drain either.
+  if (answer.wait_for(kDrainLimit) != std::future_status::ready)
+    return fail(ErrorCode::kTimeout, "Services could not be told in time to leave the pod alone",
+                pod_uid);
+  return answer.get();
 }
 
 Result<> Network::release(const std::string& pod_uid) {

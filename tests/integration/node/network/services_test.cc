@@ -223,6 +223,9 @@ TEST_F(ServicesTest, ADrainedPodGetsNoNewConnectionsFromThatMomentOn) {
     EXPECT_EQ(machine.answers({}, ip, 20), std::set<std::string>{"b"});
     EXPECT_TRUE(machine.network->drain("unknown"));
     EXPECT_TRUE(machine.network->release("a"));
+    EXPECT_TRUE(machine.network->release("b"));
+    EXPECT_EQ(machine.network->cleanup_all(), Result<bool>(true));
+    EXPECT_FALSE(machine.network->drain("a")) << "after the end it must not wait for ever";
   });
 }
 
