@@ -230,6 +230,8 @@ Result<ImageHandle> OciStore::pull(const ImageReference& reference, PullPolicy p
   if (present && policy != PullPolicy::kAlways) return handle_of(*present, false);
   BERTH_TRY(const std::string digest, remote_digest(reference, options_.access));
   if (present && present->source_digest == digest) return handle_of(*present, false);
+  // Room is made when it is needed; what cannot be removed is no reason not to pull.
+  (void)collect_garbage();
   BERTH_TRY(Ref ref, fetch({.transport = "docker://" + reference.to_pull(), .suggested_name = ""},
                            name, reference.registry_is_loopback(), digest));
   return handle_of(ref, true);

@@ -62,7 +62,8 @@ class OciStore final : public ImageStore {
   std::vector<StoredImage> list() const;
   /// Removes a name, and the image when it was its last. `kConflict` while a container uses it.
   Result<> remove(const std::string& reference);
-  /// Removes images that nobody uses while the disk is too full; answers the names that went.
+  /// Removes images that nobody uses while the disk is too full; answers the names that went. Every
+  /// pull begins with it.
   Result<std::vector<std::string>> collect_garbage();
 
  private:
