@@ -666,7 +666,9 @@ struct Agent::State {
       thread.join();
     }
     pods.clear();
-    if (cgroups && mode == StopMode::kDrain) (void)cgroups->remove(options.cgroup_root);
+    if (cgroups && mode == StopMode::kDrain)
+      for (const char* group : {"/burstable", "/besteffort", "/monitors", ""})
+        cgroups->remove_if_unused(options.cgroup_root + group);
   }
 
   void drain(Duration limit) {

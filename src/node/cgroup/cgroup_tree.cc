@@ -188,6 +188,10 @@ Result<> CgroupTree::remove(const std::string& path) const {
   return outcome;
 }
 
+void CgroupTree::remove_if_unused(const std::string& path) const {
+  for (const std::string& at : folders(path)) ::rmdir(at.c_str());
+}
+
 Result<CgroupUsage> CgroupTree::usage(const std::string& path) const {
   CgroupUsage out;
   if (version_ == Version::kV2) {

@@ -45,6 +45,8 @@ class CgroupTree {
   Result<> apply(const std::string& path, const CgroupLimits& limits) const;
   /// Kills what runs in it, and removes it with all that is below it, in every hierarchy.
   Result<> remove(const std::string& path) const;
+  /// Removes it where nothing runs in it and nothing is below it, and leaves it elsewhere.
+  void remove_if_unused(const std::string& path) const;
   Result<CgroupUsage> usage(const std::string& path) const;
   /// How often the kernel killed for memory in this cgroup or below.
   Result<int64_t> oom_kills(const std::string& path) const;

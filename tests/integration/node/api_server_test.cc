@@ -8,7 +8,7 @@
 #include "apiserver/server.h"
 #include "client/sync_client.h"
 #include "node/agent.h"
-#include "node/cgroup/cgroup_tree.h"
+#include "node/network/network.h"
 #include "tests/integration/node/machine_parts.h"
 #include "tests/integration/node/sandbox.h"
 
@@ -36,11 +36,16 @@ class NodeOnServerTest : public ::testing::Test {
     images_ = std::make_unique<testing::TestImages>(sandbox_->busybox(), sandbox_->path() + "/host",
                                                     clock_);
     ASSERT_TRUE(make_directories(sandbox_->path() + "/data"));
+    NetworkOptions net;
+    net.data_dir = sandbox_->path() + "/data";
+    auto network = Network::start(net, server_->client());
+    if (!network) GTEST_SKIP() << network.error().to_string();
+    network_ = *std::move(network);
     AgentOptions options{sandbox_->path() + "/data",
                          "node-1",
                          clock_,
                          server_->client(),
-                         network_,
+                         *network_,
                          *images_,
                          devices_};
     options.cgroup_root = fmt::format("/berth-test-{}", ::getpid());
@@ -52,6 +57,11 @@ class NodeOnServerTest : public ::testing::Test {
   void TearDown() override {
     if (agent_) agent_->stop(Agent::StopMode::kDrain);
     agent_.reset();
+    if (network_) {
+      const auto cleaned = network_->cleanup_all();
+      EXPECT_TRUE(cleaned && *cleaned);
+      network_.reset();
+    }
     if (server_) server_->stop();
   }
   Json get(const std::string& plural, const std::string& ns, const std::string& name) {
@@ -70,7 +80,7 @@ class NodeOnServerTest : public ::testing::Test {
   std::unique_ptr<testing::Sandbox> sandbox_;
   std::unique_ptr<apiserver::Server> server_;
   std::unique_ptr<client::SyncClient> client_;
-  testing::BareNetwork network_;
+  std::unique_ptr<Network> network_;
   testing::TwoDevices devices_;
   std::unique_ptr<testing::TestImages> images_;
   std::unique_ptr<Agent> agent_;
@@ -88,7 +98,8 @@ TEST_F(NodeOnServerTest, APodLivesAndGoes) {
              .to_string();
   Json object = boost::json::parse(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},
       "spec":{"nodeName":"node-1","terminationGracePeriodSeconds":1,"containers":[{"name":"c",
-      "image":"busybox","command":["sh","-c","echo hi; sleep 100"],
+      "image":"busybox","command":["sh","-c","cat /etc/hosts; hostname; httpd -f -p 8080 -h /"],
+      "readinessProbe":{"httpGet":{"path":"/etc/passwd","port":8080},"periodSeconds":1},
       "resources":{"limits":{"cpu":"500m","memory":"64Mi"}}}]}})");
   const auto created = client_->create({{"", "v1", "pods"}, "default", {}, {}}, std::move(object));
   ASSERT_TRUE(created) << created.error().to_string();
@@ -99,7 +110,8 @@ TEST_F(NodeOnServerTest, APodLivesAndGoes) {
           R"({"status":{"conditions":[{"type":"PodScheduled","status":"True"}]}})")));
   ASSERT_TRUE(eventually([&] { return find_string(pod(), {"status", "phase"}) == "Running"; }))
       << boost::json::serialize(pod());
-  EXPECT_EQ(condition("Ready"), "True") << boost::json::serialize(pod());
+  EXPECT_TRUE(eventually([&] { return condition("Ready") == "True"; }))
+      << boost::json::serialize(pod());
   EXPECT_EQ(condition("PodScheduled"), "True");
   EXPECT_EQ(find_string(pod(), {"status", "qosClass"}), "Guaranteed");
 
