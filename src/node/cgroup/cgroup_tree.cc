@@ -189,7 +189,13 @@ Result<> CgroupTree::remove(const std::string& path) const {
 }
 
 void CgroupTree::remove_if_unused(const std::string& path) const {
-  for (const std::string& at : folders(path)) ::rmdir(at.c_str());
+  for (const std::string& at : folders(path)) {
+    // What ended a moment ago may still be in it (conmon outlives its container a little).
+    for (int tries = 0; ::rmdir(at.c_str()) != 0 && errno == EBUSY && tries < 50; ++tries) {
+      if (!sub_folders(at).empty()) break;
+      ::poll(nullptr, 0, 10);
+    }
+  }
 }
 
 Result<CgroupUsage> CgroupTree::usage(const std::string& path) const {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include "node/cgroup/cgroup_tree.h"
 #include "node/runtime/directory_watcher.h"
 #include "node/runtime/oci_spec.h"
 #include "tests/integration/node/sandbox.h"
@@ -28,6 +29,8 @@ class ContainerRuntimeTest : public ::testing::Test {
     for (const auto& found : *left) EXPECT_TRUE(runtime_->remove(found.id));
     EXPECT_TRUE(runtime_->list()->empty());
     runtime_ = nullptr;
+    const auto tree = CgroupTree::detect(*read_file("/proc/self/mountinfo"));
+    EXPECT_TRUE(tree->remove(fmt::format("/berth-test-{}", ::getpid())));
   }
 
   std::unique_ptr<ContainerRuntime> open() {
