@@ -237,9 +237,9 @@ Scheduler::~Scheduler() {
 
 Result<std::unique_ptr<Scheduler>> Scheduler::start(SchedulerOptions options) {
   std::unique_ptr<control::JournalFiles> journal;
-  if (!options.journal_folder.empty()) {
+  if (!options.journal_dir.empty()) {
     const auto log = options.log;
-    BERTH_TRY(journal, control::JournalFiles::open(options.journal_folder, options.journal_segments,
+    BERTH_TRY(journal, control::JournalFiles::open(options.journal_dir, options.journal_segments,
                                                    [log](const Error& error) {
                                                      if (log)
                                                        log(true, "scheduler: " + error.to_string());

@@ -19,7 +19,7 @@ struct SchedulerOptions {
   client::ApiClient& client;  ///< outlives the scheduler
   const Clock& clock;         ///< outlives the scheduler
   /// Where the journal of decisions goes; empty: none is kept.
-  std::filesystem::path journal_folder{};
+  std::filesystem::path journal_dir{};
   size_t journal_segments = 4;  ///< of 32 MiB each
   core::PolicySet policy{};
   core::Reclaim default_reclaim = core::Reclaim::kFairShare;

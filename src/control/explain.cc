@@ -309,7 +309,10 @@ boost::json::value to_json(const Explanation& e) {
               {"phase", phase_name(e.phase)},
               {"plan", e.plan},
               {"decided", format_time(e.decided)}};
-  if (!e.gang.empty()) json["gang"] = object{{"name", e.gang}, {"min", e.gang_size}};
+  if (!e.gang.empty() && e.gang != e.task) {
+    json["gang"] = e.gang;
+    json["gangMinimum"] = e.gang_size;
+  }
   if (!e.queue.empty()) json["queue"] = e.queue;
   if (!e.node.empty()) json["node"] = e.node;
   if (!e.devices.empty()) json["devices"] = boost::json::value_from(e.devices);

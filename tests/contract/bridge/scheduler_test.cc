@@ -53,7 +53,7 @@ class SchedulerTest : public apiserver::ServerTest {
     policy.default_times.protection = Duration{};
     auto started = Scheduler::start({.client = server_->client(),
                                      .clock = clock_,
-                                     .journal_folder = journal(),
+                                     .journal_dir = journal(),
                                      .policy = policy,
                                      .build = "test"});
     ASSERT_TRUE(started) << started.error().to_string();
@@ -298,7 +298,7 @@ TEST_F(SchedulerTest, RefusesAFolderThatCannotBe) {
   std::ofstream(folder_.path() / "file") << "x";
   const auto started = Scheduler::start({.client = server_->client(),
                                          .clock = clock_,
-                                         .journal_folder = folder_.path() / "file" / "journal"});
+                                         .journal_dir = folder_.path() / "file" / "journal"});
   EXPECT_FALSE(started);
 }
 
