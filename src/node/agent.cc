@@ -669,6 +669,9 @@ struct Agent::State {
     if (cgroups && mode == StopMode::kDrain)
       for (const char* group : {"/burstable", "/besteffort", "/monitors", ""})
         cgroups->remove_if_unused(options.cgroup_root + group);
+    if (runtime && mode == StopMode::kDrain)
+      for (const char* folder : {"/runc", "/s", ""})  // those that are empty, and nothing else
+        ::rmdir((runtime->options().state_dir + folder).c_str());
   }
 
   void drain(Duration limit) {
