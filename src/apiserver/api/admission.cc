@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -170,8 +171,8 @@ Answer<> admit_new(Transaction& transaction, const Subject& subject, Json& objec
     JsonObject& status = objects::ensure_object(object, {"status"});
     if (!status.contains("phase")) status["phase"] = "Pending";
   } else if (is(kind, "", "Namespace")) {
-    objects::ensure_object(object, {"metadata", "labels"})["kubernetes.io/metadata.name"] =
-        objects::name_of(object);
+    const std::string name(objects::name_of(object));  // making the labels moves what holds it
+    objects::ensure_object(object, {"metadata", "labels"})["kubernetes.io/metadata.name"] = name;
     objects::ensure_object(object, {"status"})["phase"] = "Active";
   } else if (is(kind, "", "Service")) {
     return give_service_address(transaction, subject, object);
