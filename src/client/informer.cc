@@ -28,6 +28,7 @@ Informer::Informer(ApiClient& client, platform::EventLoop& loop, Options options
       attempt_(std::make_shared<int>()) {}
 
 Informer::~Informer() {
+  gate_->shut();
   loop_.cancel(retry_timer_);
   watch_.reset();
 }
@@ -70,11 +71,13 @@ void Informer::begin_list() {
                             .continue_token = {}};
   // The answer comes on a thread of the client: it may only post, and only while we are here.
   client_.list(options_.collection, options,
-               [this, &loop = loop_, attempt = std::weak_ptr(attempt_)](Result<List> answer) {
-                 loop.post([this, attempt, answer = std::move(answer)] {
-                   if (attempt.expired()) return;
-                   if (!answer) return retry(answer.error());
-                   on_list(*answer);
+               [this, gate = gate_, attempt = std::weak_ptr(attempt_)](Result<List> answer) {
+                 gate->pass([&] {
+                   loop_.post([this, attempt, answer = std::move(answer)] {
+                     if (attempt.expired()) return;
+                     if (!answer) return retry(answer.error());
+                     on_list(*answer);
+                   });
                  });
                });
 }

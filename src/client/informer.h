@@ -10,6 +10,7 @@
 
 #include "base/time.h"
 #include "client/api_client.h"
+#include "client/gate.h"
 #include "platform/event_loop.h"
 
 namespace berth::client {
@@ -94,6 +95,8 @@ class Informer {
   Duration delay_;
   /// The current attempt; what an earlier one still has in flight finds it changed.
   std::shared_ptr<int> attempt_;
+  /// Shut when this goes: a list still under way must not post to a loop that may be gone.
+  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::unique_ptr<Watch> watch_;
   platform::EventLoop::TimerId retry_timer_ = 0;
 };

@@ -29,6 +29,13 @@ const Json* container_state(const Json& pod, std::string_view state) {
   return statuses.empty() ? nullptr : objects::find(statuses[0], {"state", state});
 }
 
+sigset_t interrupts() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
 bool has_ended(const Json& pod) {
   const std::string_view phase = objects::find_string(pod, {"status", "phase"});
   return phase == "Succeeded" || phase == "Failed";
@@ -53,11 +60,7 @@ class Attendance {
         log_round_(api.endpoint()) {}
 
   int run() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    std::thread listener([&] { listen(signals); });
+    std::thread listener([&] { listen(); });
     std::thread watcher([&] { watch(); });
 
     wait_for_output();
@@ -80,7 +83,8 @@ class Attendance {
  private:
   std::string target() const { return Api::path(kind_, ns_, name_); }
 
-  void listen(const sigset_t& signals) {
+  void listen() {
+    const sigset_t signals = interrupts();
     int heard = 0;
     while (!finished_) {
       if (sigtimedwait(&signals, nullptr, &kSignalPoll) < 0) continue;
@@ -241,6 +245,11 @@ class Attendance {
 };
 
 }  // namespace
+
+void hold_interrupts() {
+  const sigset_t signals = interrupts();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
 
 int attend(const Api& api, const Json& pod) {
   return Attendance(api, pod).run();

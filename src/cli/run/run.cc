@@ -51,6 +51,7 @@ std::string gpu_resource(const Api& api) {
 }
 
 Result<int> run(const Globals& globals, const RunOptions& options) {
+  if (!options.detach) hold_interrupts();
   BERTH_TRY(Endpoint endpoint, find_local_endpoint(globals, SearchPath::of_this_user()));
   const Api api(std::move(endpoint));
   RunSite site = site_of_caller();

@@ -1,43 +1,16 @@
 #include "cli/server/api.h"
 
-#include <cctype>
 #include <cstdio>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "client/status.h"
 #include "objects/json_text.h"
+#include "platform/http/message.h"
 
 namespace berth::cli {
 namespace {
-
-ErrorCode code_of(int status, std::string_view reason) {
-  switch (status) {
-    case 400:
-    case 405:
-    case 415:
-    case 422:
-      return ErrorCode::kInvalid;
-    case 401:
-      return ErrorCode::kUnauthorized;
-    case 403:
-      return ErrorCode::kForbidden;
-    case 404:
-      return ErrorCode::kNotFound;
-    case 409:
-      return reason == "AlreadyExists" ? ErrorCode::kAlreadyExists : ErrorCode::kConflict;
-    case 410:
-      return ErrorCode::kGone;
-    case 429:
-      return ErrorCode::kTooManyRequests;
-    case 503:
-      return ErrorCode::kUnavailable;
-    case 504:
-      return ErrorCode::kTimeout;
-    default:
-      return ErrorCode::kInternal;
-  }
-}
 
 /// `299 - "text"` as the header has it.
 std::string unquote_warning(const std::string& warning) {
@@ -54,16 +27,7 @@ Result<Json> parse(const std::string& body) {
 }  // namespace
 
 std::string escape(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
-      escaped += c;
-    } else {
-      escaped += fmt::format("%{:02X}", byte);
-    }
-  }
-  return escaped;
+  return platform::percent_encode(text);
 }
 
 std::string query(const std::vector<std::pair<std::string_view, std::string>>& parameters) {
@@ -78,17 +42,16 @@ std::string query(const std::vector<std::pair<std::string_view, std::string>>& p
 
 Error error_of(const HttpAnswer& answer) {
   const Result<Json> status = parse(answer.body);
-  if (!status || objects::find_string(*status, {"kind"}) != "Status") {
-    return {code_of(answer.status, ""),
-            fmt::format("the server answered {}: {}", answer.status, answer.body.substr(0, 300)),
-            "", ""};
-  }
-  return {code_of(answer.status, objects::find_string(*status, {"reason"})),
-          std::string(objects::find_string(*status, {"message"})), "", ""};
+  if (status) return client::error_from_status(answer.status, *status);
+  Error error = client::error_from_status(answer.status, Json());
+  error.what = fmt::format("the server answered {}: {}", answer.status, answer.body.substr(0, 300));
+  return error;
 }
 
 Api::Api(Endpoint endpoint)
-    : endpoint_(std::move(endpoint)), registry_(objects::Registry::built_in()) {}
+    : endpoint_(std::move(endpoint)),
+      round_(std::make_shared<HttpRound>(endpoint_)),
+      registry_(objects::Registry::built_in()) {}
 
 Result<Api> Api::open(const Globals& globals) {
   BERTH_TRY(Endpoint endpoint, find_endpoint(globals, SearchPath::of_this_user()));
@@ -115,8 +78,7 @@ const objects::Kind& Api::kind(std::string_view group, std::string_view plural) 
 }
 
 Result<HttpAnswer> Api::call(const HttpCall& call) const {
-  HttpRound round(endpoint_);
-  BERTH_TRY(HttpAnswer answer, round.send(call));
+  BERTH_TRY(HttpAnswer answer, round_->send(call));
   for (const std::string& warning : answer.warnings) {
     fmt::print(stderr, "Warning: {}\n", unquote_warning(warning));
   }

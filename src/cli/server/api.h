@@ -29,7 +29,7 @@ class Api {
   explicit Api(Endpoint endpoint);
 
   const Endpoint& endpoint() const { return endpoint_; }
-  const std::string& ns() const { return endpoint_.ns; }
+  const std::string& ns() const { return endpoint_.connection.ns; }
   const objects::Registry& registry() const { return *registry_; }
 
   /// The path of a collection, object or subresource. An empty `ns` means all namespaces.
@@ -57,10 +57,11 @@ class Api {
 
  private:
   Endpoint endpoint_;
+  std::shared_ptr<HttpRound> round_;
   std::shared_ptr<const objects::Registry> registry_;
 };
 
-/// `a=b&c=d` with both sides escaped; pairs with an empty value are left out.
+/// `a=b&c=d` with the values escaped; pairs with an empty value are left out.
 std::string query(const std::vector<std::pair<std::string_view, std::string>>& parameters);
 std::string escape(std::string_view text);
 

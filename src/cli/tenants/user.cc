@@ -13,6 +13,7 @@
 #include "cli/tenants/tenants.h"
 #include "objects/names.h"
 #include "objects/yaml.h"
+#include "platform/tls/crypto.h"
 
 namespace berth::cli {
 namespace {
@@ -63,16 +64,20 @@ Result<> write_private(const std::string& file, const std::string& text) {
 
 /// Where others reach the server: over the local socket that is what its kubeconfig says.
 Result<Json> cluster_entry(const Api& api) {
-  Endpoint remote = api.endpoint();
-  if (!remote.socket.empty()) {
-    BERTH_TRY(remote, read_kubeconfig(remote.socket.parent_path() / "kubeconfig", ""));
+  client::Connection remote = api.endpoint().connection;
+  if (api.endpoint().is_local()) {
+    const auto folder = remote.endpoint.local_socket.parent_path();
+    BERTH_TRY(remote, client::Connection::from_kubeconfig(folder / "kubeconfig"));
   }
-  const bool v6 = remote.host.find(':') != std::string::npos;
+  const std::string& host = remote.endpoint.host;
   JsonObject cluster{
-      {"server", fmt::format("{}://{}:{}", remote.tls ? "https" : "http",
-                             v6 ? "[" + remote.host + "]" : remote.host, remote.port)}};
-  if (!remote.ca_pem.empty()) cluster["certificate-authority-data"] = base64(remote.ca_pem);
-  if (remote.server_name != remote.host) cluster["tls-server-name"] = remote.server_name;
+      {"server", fmt::format("{}://{}:{}", remote.endpoint.tls ? "https" : "http",
+                             host.find(':') == std::string::npos ? host : "[" + host + "]",
+                             remote.endpoint.port)}};
+  if (!remote.ca_pem.empty()) {
+    cluster["certificate-authority-data"] = platform::base64(remote.ca_pem);
+  }
+  if (!remote.verify_name.empty()) cluster["tls-server-name"] = remote.verify_name;
   return cluster;
 }
 
