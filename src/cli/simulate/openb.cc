@@ -27,7 +27,7 @@ struct Options {
   std::vector<std::string> policies;
   std::string output = "table";
   std::string placements;
-  int multiply_nodes = 1;
+  int scale = 1;
   bool plain_scan = false;
 };
 
@@ -149,14 +149,23 @@ void print_table(const Json& document) {
   }
 }
 
+template <class Row>
+void repeat(std::vector<Row>& table, int times) {
+  const size_t rows = table.size();
+  table.reserve(rows * static_cast<size_t>(times));
+  for (int i = 1; i < times; ++i)
+    table.insert(table.end(), table.begin(), table.begin() + static_cast<ptrdiff_t>(rows));
+}
+
 Result<> simulate(const Options& options) {
   BERTH_TRY(const std::string node_text, read_text_file(options.nodes));
   BERTH_TRY(const std::string pod_text, read_text_file(options.pods));
   BERTH_TRY(std::vector<traces::OpenbNode> nodes,
             traces::read_openb_nodes(node_text, options.nodes));
-  BERTH_TRY(const std::vector<traces::OpenbPod> pods,
-            traces::read_openb_pods(pod_text, options.pods));
+  BERTH_TRY(std::vector<traces::OpenbPod> pods, traces::read_openb_pods(pod_text, options.pods));
 
+  repeat(nodes, options.scale);
+  repeat(pods, options.scale);
   std::vector<std::pair<uint64_t, traces::OpenbArrivals>> streams;
   if (options.arrivals.empty()) {
     BERTH_TRY(const std::vector<uint64_t> seeds, parse_seeds(options.seeds));
@@ -233,6 +242,11 @@ void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
       ->capture_default_str();
   command->add_option("--placements", options->placements,
                       "Write a line a pod: pod row, node row (-1: none), devices");
+  command
+      ->add_option("--scale", options->scale,
+                   "Repeat both tables this often, to see how speed grows with the cluster")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   command->add_flag("--plain-scan", options->plain_scan,
                     "Score every node for every pod, to compare speed");
   command->callback([options, &exit_code] {

@@ -78,6 +78,20 @@ void Fleet::give_back(uint32_t n, const Request& request, const DeviceSet& devic
   note_change(n);
 }
 
+void Fleet::set_free(uint32_t n, int64_t cpu_milli, int64_t memory_bytes,
+                     std::span<const int16_t> devices) {
+  Node& node = nodes_[n];
+  assert(devices.size() == node.devices);
+  node.cpu_milli = cpu_milli;
+  node.memory_bytes = memory_bytes;
+  node.idle_milli = 0;
+  for (size_t d = 0; d < devices.size(); ++d) {
+    left_[node.first_device + d] = devices[d];
+    node.idle_milli += devices[d];
+  }
+  note_change(n);
+}
+
 void Fleet::note_change(uint32_t n) {
   // An index further behind than this rescores everything, which then costs no more.
   const size_t kept = std::max<size_t>(4 * nodes_.size(), 64);

@@ -28,11 +28,14 @@ class Fleet {
     uint32_t first_device = 0;
     uint8_t devices = 0;
     uint8_t model = 0;
-    bool schedulable = true;
     std::array<uint16_t, kDeviceClasses> residents{};  ///< tasks by class
   };
 
   uint32_t add_node(int64_t cpu_milli, int64_t memory_bytes, int devices, int model);
+
+  /// Replaces what is free, where somebody else keeps the books. `devices` is `left(n).size()`.
+  void set_free(uint32_t n, int64_t cpu_milli, int64_t memory_bytes,
+                std::span<const int16_t> devices);
 
   uint32_t size() const { return static_cast<uint32_t>(nodes_.size()); }
   const Node& node(uint32_t n) const { return nodes_[n]; }

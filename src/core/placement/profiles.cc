@@ -1,4 +1,6 @@
+#include "core/placement/index_placer.h"
 #include "core/placement/placer.h"
+#include "core/placement/policies/policy.h"
 #include "core/placement/scan_placer.h"
 
 namespace berth::core {
@@ -14,7 +16,7 @@ std::unique_ptr<Placer> scan(uint64_t) {
   return std::make_unique<ScanPlacer>(order);
 }
 
-// A profile is one row here.
+// A live profile is one row here, or a row of `placement_policies()` with a scorer.
 constexpr Profile kProfiles[] = {
     {"pack", scan<NodeOrder::kPack>},
     {"spread", scan<NodeOrder::kSpread>},
@@ -26,12 +28,17 @@ constexpr Profile kProfiles[] = {
 std::unique_ptr<Placer> make_placer(std::string_view profile, uint64_t seed) {
   for (const Profile& known : kProfiles)
     if (known.name == profile) return known.make(seed);
+  const PlacementPolicy* policy = find_placement_policy(profile);
+  if (policy != nullptr && policy->make_scorer != nullptr)
+    return std::make_unique<IndexPlacer>(*policy);
   return nullptr;
 }
 
 std::vector<std::string_view> placement_profiles() {
   std::vector<std::string_view> names;
   for (const Profile& profile : kProfiles) names.push_back(profile.name);
+  for (const PlacementPolicy& policy : placement_policies())
+    if (policy.make_scorer != nullptr) names.push_back(policy.name);
   return names;
 }
 
