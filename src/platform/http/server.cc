@@ -236,6 +236,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
 
     lowest.expires_never();
     asio::co_spawn(stream_.get_executor(), notice_departure(exchange), asio::detached);
+    // What came while the head was sent woke nobody.
+    if (step.bytes.empty()) step = exchange->take();
     for (;;) {
       if (step.aborted) {
         close();
