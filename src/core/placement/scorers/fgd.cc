@@ -11,14 +11,13 @@ int32_t FgdScorer::gradient(int64_t before, int64_t after) const {
   return static_cast<int32_t>(100.0 / (1.0 + std::exp(-milli / 1000.0)));
 }
 
-FgdScorer::Choice FgdScorer::best_share(const Fleet& fleet, uint32_t node,
-                                        const Request& request) const {
+FgdScorer::Choice FgdScorer::best_share(const Fleet& fleet, uint32_t node, const Request& request) {
   const Fleet::Node& at = fleet.node(node);
   std::array<int16_t, kMaxDevicesPerNode> left;
   const auto free = fleet.left(node);
   std::copy(free.begin(), free.end(), left.begin());
   const std::span<const int16_t> after(left.data(), free.size());
-  const int64_t before = meter_.fragmented(at.model, at.cpu_milli, free);
+  const int64_t before = fragmented(at.model, at.cpu_milli, free);
   Choice best{kUnfit, 0};
   for (size_t d = 0; d < free.size(); ++d) {
     if (free[d] < request.device_milli) continue;
@@ -28,7 +27,7 @@ FgdScorer::Choice FgdScorer::best_share(const Fleet& fleet, uint32_t node,
     }
     left[d] = static_cast<int16_t>(left[d] - request.device_milli);
     const int32_t score =
-        gradient(before, meter_.fragmented(at.model, at.cpu_milli - request.cpu_milli, after));
+        gradient(before, fragmented(at.model, at.cpu_milli - request.cpu_milli, after));
     left[d] = free[d];
     if (score > best.score) best = {score, d};
   }
@@ -43,8 +42,8 @@ int32_t FgdScorer::score(const Fleet& fleet, uint32_t node, const Request& reque
   std::copy(free.begin(), free.end(), left.begin());
   for_each_device(lowest_free_devices(free, request.devices), [&](size_t d) { left[d] = 0; });
   return gradient(
-      meter_.fragmented(at.model, at.cpu_milli, free),
-      meter_.fragmented(at.model, at.cpu_milli - request.cpu_milli, {left.data(), free.size()}));
+      fragmented(at.model, at.cpu_milli, free),
+      fragmented(at.model, at.cpu_milli - request.cpu_milli, {left.data(), free.size()}));
 }
 
 DeviceSet FgdScorer::choose_devices(const Fleet& fleet, uint32_t node, const Request& request) {
