@@ -20,11 +20,24 @@ void add_line(std::string& body, std::string_view name, std::string_view text) {
   if (!text.empty()) body += fmt::format("  {:<12}{}\n", name, text);
 }
 
-/// A reason says it as `message`, a change that would help as `text`.
-std::string text_of(const Json& entry) {
-  if (entry.is_string()) return std::string(entry.get_string());
-  const std::string_view message = objects::find_string(entry, {"message"});
-  return std::string(message.empty() ? objects::find_string(entry, {"text"}) : message);
+std::string holder_text(const Json& holder) {
+  const Json* devices = objects::find(holder, {"devices"});
+  const double count =
+      devices != nullptr && devices->is_number() ? devices->to_number<double>() : 0.0;
+  return fmt::format("{} ({:g} of queue {}, priority {})", objects::find_string(holder, {"gang"}),
+                     count, objects::find_string(holder, {"queue"}),
+                     objects::find_int(holder, {"priority"}));
+}
+
+std::string gang_text(const Json& answer) {
+  const std::string_view gang = objects::find_string(answer, {"gang"});
+  if (gang.empty()) return {};
+  std::string text = fmt::format("{}, starts with {} members together", gang,
+                                 objects::find_int(answer, {"gangMinimum"}, 1));
+  if (objects::find(answer, {"membersThatFit"}) != nullptr) {
+    text += fmt::format("; {} would fit now", objects::find_int(answer, {"membersThatFit"}));
+  }
+  return text;
 }
 
 }  // namespace
@@ -54,30 +67,33 @@ Explanation explain_pod(const Json& pod, const Json& answer, bool colour) {
       fmt::format("pod {}: {}", objects::find_string(pod, {"metadata", "name"}),
                   paint(state, state == "waiting" ? Colour::kYellow : Colour::kGreen, colour));
   std::string& body = explanation.body;
-  add_line(body, "why", objects::find_string(answer, {"summary"}));
   for (const Json& reason : objects::find_array(answer, {"reasons"})) {
-    add_line(body, "because", text_of(reason));
+    add_line(body, "because", objects::find_string(reason, {"message"}));
   }
   for (const Json& change : objects::find_array(answer, {"changes"})) {
-    add_line(body, "would help", text_of(change));
+    add_line(body, "would help", objects::find_string(change, {"text"}));
+  }
+  for (const Json& holder : objects::find_array(answer, {"holders"})) {
+    add_line(body, "held by", holder_text(holder));
   }
   const std::string_view queue = objects::find_string(answer, {"queue"});
   const int64_t position = objects::find_int(answer, {"position"});
   if (!queue.empty()) {
     add_line(body, "queue",
-             position > 0 ? fmt::format("{}, position {}", queue, position) : std::string(queue));
+             position > 0 ? fmt::format("{}, {}", queue,
+                                        position == 1 ? "next in line"
+                                                      : fmt::format("number {} in line", position))
+                          : std::string(queue));
   }
-  add_line(body, "gang", objects::find_string(answer, {"gang"}));
-  add_line(body, "next", objects::find_string(answer, {"next"}));
+  add_line(body, "gang", gang_text(answer));
   add_line(body, "devices", devices_of(pod));
   return explanation;
 }
 
 std::string explain_line(const Json& answer) {
-  const std::string_view summary = objects::find_string(answer, {"summary"});
-  if (!summary.empty()) return std::string(summary);
   const JsonArray& reasons = objects::find_array(answer, {"reasons"});
-  return reasons.empty() ? std::string() : text_of(reasons[0]);
+  return reasons.empty() ? std::string()
+                         : std::string(objects::find_string(reasons[0], {"message"}));
 }
 
 }  // namespace berth::cli

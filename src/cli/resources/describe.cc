@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/output/explanation.h"
 #include "cli/output/outline.h"
 #include "cli/output/print.h"
 #include "cli/resources/kinds.h"
@@ -58,7 +59,7 @@ std::string waiting_of(const Api& api, const Json& pod) {
       api.get(fmt::format("/berth/v1/explain/namespaces/{}/pods/{}",
                           escape(objects::namespace_of(pod)), escape(objects::name_of(pod))));
   if (!explained) return {};
-  const std::string_view summary = objects::find_string(*explained, {"summary"});
+  const std::string summary = explain_line(*explained);
   return summary.empty() ? std::string()
                          : fmt::format("Waits:  {}\n        (`berth explain pod {}` for more)\n",
                                        summary, objects::name_of(pod));

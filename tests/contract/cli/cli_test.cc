@@ -40,7 +40,10 @@ class LogsOf final : public apiserver::LogSource {
 class Reasons final : public apiserver::ExplainSource {
  public:
   void explain(std::string, std::string, std::function<void(Result<Json>)> done) override {
-    done(Json(JsonObject{{"summary", "no GPU is free"}, {"queue", "default"}, {"position", 1}}));
+    done(Json(
+        JsonObject{{"reasons", JsonArray{JsonObject{{"code", "x"}, {"message", "no GPU is free"}}}},
+                   {"queue", "default"},
+                   {"position", 1}}));
   }
 };
 
@@ -178,8 +181,8 @@ TEST_F(CliTest, ExplainsWhatWaits) {
   const Ran ran = berth({"explain", "pod", "web-0"});
   EXPECT_EQ(ran.out,
             "pod web-0: waiting\n"
-            "  why         no GPU is free\n"
-            "  queue       default, position 1\n")
+            "  because     no GPU is free\n"
+            "  queue       default, next in line\n")
       << ran.err;
   EXPECT_THAT(berth({"describe", "pod/web-0"}).out, HasSubstr("no GPU is free"));
   const Ran status = berth({"status"});

@@ -108,18 +108,19 @@ TEST(QueueTree, IndentsChildren) {
 
 TEST(Explanation, SaysWhyAndWhatWouldHelp) {
   const Json pod = json(R"({"metadata":{"name":"train-0"},"status":{"phase":"Pending"}})");
-  const Explanation text = explain_pod(
-      pod,
-      json(
-          R"({"summary":"no room","reasons":[{"code":"x","message":"2 GPUs are free, it asks for 4"}],
-               "changes":[{"text":"when batch-1 ends"}],"queue":"research","position":2})"),
-      false);
+  const Json answer = json(R"({"reasons":[{"code":"x","message":"2 GPUs are free, it asks for 4"}],
+               "changes":[{"kind":"free","text":"when batch-1 ends"}],"queue":"research","position":2,
+               "gang":"team/train","gangMinimum":2,"membersThatFit":1,
+               "holders":[{"gang":"team/batch-1","queue":"low","devices":2,"priority":0}]})");
+  const Explanation text = explain_pod(pod, answer, false);
   EXPECT_EQ(text.heading, "pod train-0: waiting");
   EXPECT_EQ(text.body,
-            "  why         no room\n"
             "  because     2 GPUs are free, it asks for 4\n"
             "  would help  when batch-1 ends\n"
-            "  queue       research, position 2\n");
+            "  held by     team/batch-1 (2 of queue low, priority 0)\n"
+            "  queue       research, number 2 in line\n"
+            "  gang        team/train, starts with 2 members together; 1 would fit now\n");
+  EXPECT_EQ(explain_line(answer), "2 GPUs are free, it asks for 4");
 }
 
 TEST(Amounts, ReadWhatPeopleType) {
