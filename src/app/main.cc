@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "app/image_shelf.h"
+#include "app/serve.h"
 #include "app/system_clock.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   berth::cli::add_replay(root, exit_code);
   berth::cli::add_run(root, globals, exit_code);
   berth::cli::add_scale(root, globals, exit_code);
+  berth::app::add_serve(root, clock, exit_code);
   berth::cli::add_simulate(root, exit_code);
   berth::cli::add_status(root, globals, exit_code);
   berth::cli::add_top(root, globals, exit_code);

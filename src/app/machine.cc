@@ -1,0 +1,146 @@
+#include "app/machine.h"
+
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "apiserver/server.h"
+#include "app/providers.h"
+#include "bridge/scheduler.h"
+#include "controllers/runner.h"
+#include "node/agent.h"
+#include "node/devices/devices.h"
+#include "node/devices/emulated.h"
+#include "node/host/host.h"
+#include "node/images/oci_store.h"
+#include "node/network/network.h"
+
+namespace berth::app {
+namespace {
+
+constexpr const char* kCgroupRoot = "/berth";
+constexpr const char* kBuild = "berth 0.1.0";
+
+void log_line(bool warning, std::string_view text) {
+  spdlog::log(warning ? spdlog::level::warn : spdlog::level::info, "{}", text);
+}
+
+Result<std::unique_ptr<node::Devices>> open_devices(const MachineOptions& options) {
+  node::DevicesOptions devices;
+  for (const std::string& text : options.emulated_devices) {
+    BERTH_TRY(node::EmulatedDevices emulated, node::parse_emulated_devices(text));
+    devices.emulated.push_back(std::move(emulated));
+  }
+  devices.is_own = [](int pid) { return node::runs_in_a_pod(pid, kCgroupRoot); };
+  return node::Devices::open(std::move(devices));
+}
+
+}  // namespace
+
+/// In the order of their start; they stop and go in the reverse one.
+struct Machine::Parts {
+  std::unique_ptr<apiserver::Server> server;
+  std::unique_ptr<node::OciStore> images;
+  std::unique_ptr<node::Devices> devices;
+  std::unique_ptr<node::Network> network;
+  std::unique_ptr<node::Agent> agent;
+  std::unique_ptr<bridge::Scheduler> scheduler;
+  std::unique_ptr<controllers::Runner> controllers;
+
+  std::unique_ptr<NodeLogs> logs;
+  std::unique_ptr<NodeUsage> usage;
+  std::unique_ptr<SchedulerExplanations> explanations;
+};
+
+Machine::Machine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, const Clock& clock) {
+  BERTH_CHECK(node::check_host());
+  auto parts = std::make_unique<Parts>();
+  Parts& p = *parts;
+  // First what may be refused for what the user wrote, and changes nothing.
+  BERTH_TRY(p.devices, open_devices(options));
+  // The data folder is locked from here on.
+  BERTH_TRY(p.server, apiserver::Server::start({.data_dir = options.data_dir,
+                                                .address = options.address,
+                                                .port = static_cast<uint16_t>(options.port),
+                                                .clock = &clock}));
+  client::ApiClient& api = p.server->client();
+  BERTH_TRY(p.images, node::OciStore::open({.directory = options.data_dir + "/images",
+                                            .host_dirs = options.host_dirs,
+                                            .hidden = {options.data_dir}},
+                                           clock, /*owner=*/true));
+  BERTH_TRY(p.network, node::Network::start({.data_dir = options.data_dir,
+                                             .cni_conf_dir = options.cni_conf_dir,
+                                             .pod_subnet = options.pod_subnet,
+                                             .service_subnet = options.service_subnet},
+                                            api));
+  node::AgentOptions agent{.data_dir = options.data_dir,
+                           .node_name = options.node_name,
+                           .clock = clock,
+                           .api = api,
+                           .network = *p.network,
+                           .images = *p.images,
+                           .devices = *p.devices};
+  agent.allow_host_path = options.allow_host_path;
+  agent.allow_host_network = options.allow_host_network;
+  agent.allow_privileged = options.allow_privileged;
+  agent.cgroup_root = kCgroupRoot;
+  BERTH_TRY(p.agent, node::Agent::start(std::move(agent)));
+  BERTH_TRY(p.scheduler, bridge::Scheduler::start({.client = api,
+                                                   .clock = clock,
+                                                   .journal_dir = options.data_dir + "/journal",
+                                                   .build = kBuild,
+                                                   .log = log_line}));
+  BERTH_TRY(p.controllers, controllers::Runner::start({.client = api, .clock = clock}));
+
+  p.logs = std::make_unique<NodeLogs>(*p.agent);
+  p.usage = std::make_unique<NodeUsage>(*p.agent, options.node_name);
+  p.explanations = std::make_unique<SchedulerExplanations>(*p.scheduler);
+  p.server->provide(
+      {.logs = p.logs.get(), .usage = p.usage.get(), .explain = p.explanations.get()});
+  return std::unique_ptr<Machine>(new Machine(std::move(parts)));
+}
+
+Machine::~Machine() {
+  stop(/*drain=*/false);
+}
+
+std::string Machine::address() const {
+  return parts_->server->address();
+}
+std::string Machine::kubeconfig() const {
+  return parts_->server->kubeconfig().string();
+}
+
+std::vector<std::string> Machine::remarks() const {
+  std::vector<std::string> remarks = parts_->agent->host_limits();
+  const auto& changes = parts_->network->changes();
+  remarks.insert(remarks.end(), changes.begin(), changes.end());
+  return remarks;
+}
+
+size_t Machine::stop(bool drain) {
+  Parts& p = *parts_;
+  if (p.agent == nullptr) return 0;
+  p.controllers.reset();
+  p.scheduler.reset();
+  p.agent->stop(drain ? node::Agent::StopMode::kDrain : node::Agent::StopMode::kLeaveRunning);
+  // The providers answer until the server has stopped, though with nothing new.
+  p.server->stop();
+  const auto networks = p.network->list();
+  const size_t running = networks ? networks->size() : 0;
+  if (running == 0) (void)p.network->cleanup_all();
+  p.agent.reset();
+  p.network.reset();
+  p.server.reset();
+  return running;
+}
+
+Result<> Machine::reload() {
+  return {};
+}
+
+}  // namespace berth::app

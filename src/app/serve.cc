@@ -1,0 +1,140 @@
+#include "app/serve.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "app/machine.h"
+#include "app/signals.h"
+
+namespace berth::app {
+namespace {
+
+struct ServeOptions {
+  MachineOptions machine;
+  std::string log_level = "info";
+  std::string log_format = "text";
+  bool drain = false;
+};
+
+std::string default_data_dir() {
+  if (geteuid() == 0) return "/var/lib/berth";
+  const char* home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : "/tmp") + "/.local/share/berth";
+}
+
+/// This machine's name as a DNS name, in which case does not count and `_` is not allowed.
+std::string default_node_name() {
+  char name[256] = {};
+  if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
+  std::string dns = name;
+  for (char& c : dns) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (c == '_') c = '-';
+  }
+  return dns;
+}
+
+/// Logs go to stderr; stdout has the one line that says where the server is.
+void set_up_logs(const ServeOptions& options) {
+  auto logger = spdlog::stderr_color_mt("berth");
+  logger->set_level(spdlog::level::from_str(options.log_level));
+  // spdlog has no JSON escaping; messages are made by Berth and quote foreign text only as paths.
+  logger->set_pattern(options.log_format == "json"
+                          ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%v"})"
+                          : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v",
+                      spdlog::pattern_time_type::utc);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+int report(const Error& error) {
+  fmt::print(stderr, "berth serve: {}\n", error.to_string());
+  return error.code == ErrorCode::kInvalid ? 2 : 1;
+}
+
+int serve(const ServeOptions& options, const Clock& clock) {
+  const Signals signals;
+  set_up_logs(options);
+  auto machine = Machine::start(options.machine, clock);
+  if (!machine) return report(machine.error());
+  for (const std::string& remark : (*machine)->remarks()) spdlog::info("{}", remark);
+  fmt::print("Berth serves {}; kubeconfig {}\n", (*machine)->address(), (*machine)->kubeconfig());
+  std::fflush(stdout);
+
+  for (int signal = signals.wait(); signal == SIGHUP; signal = signals.wait()) {
+    if (const auto reloaded = (*machine)->reload(); !reloaded)
+      spdlog::error("the configuration is as before: {}", reloaded.error().to_string());
+    else
+      spdlog::info("read the configuration again");
+  }
+  spdlog::info("stopping");
+  if (const size_t running = (*machine)->stop(options.drain); running > 0)
+    fmt::print(stderr,
+               "{} {} running without Berth; the next `berth serve` on {} adopts {}.\n"
+               "To stop them as well: `berth serve --drain`, or delete them first.\n",
+               running, running == 1 ? "pod goes on" : "pods go on", options.machine.data_dir,
+               running == 1 ? "it" : "them");
+  return 0;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
+  auto options = std::make_shared<ServeOptions>();
+  MachineOptions& machine = options->machine;
+  machine.data_dir = default_data_dir();
+  machine.node_name = default_node_name();
+  auto* command =
+      root.add_subcommand("serve", "Run this machine: API server, scheduler, containers");
+  command->add_option("--data", machine.data_dir, "Folder for everything that Berth keeps")
+      ->capture_default_str();
+  command->add_option("--port", machine.port, "TCP port of the API; 0 picks a free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command->add_option("--address", machine.address, "Address to listen on")->capture_default_str();
+  command->add_option("--config", machine.config_file,
+                      "A BerthConfiguration; SIGHUP reads it again");
+  command->add_option("--node-name", machine.node_name, "Name of this machine")
+      ->capture_default_str();
+  command->add_option("--emulate-device", machine.emulated_devices,
+                      "Pretend to have devices, for trying things out: nvidia.com/gpu=4:80Gi");
+  command->add_option(
+      "--host-dir", machine.host_dirs,
+      "Show this directory in the image `host`, read-only, beside the system's own");
+  command->add_flag("--allow-host-path,!--no-allow-host-path", machine.allow_host_path,
+                    "Let pods mount directories of this machine (hostPath)");
+  command->add_flag("--allow-host-network", machine.allow_host_network,
+                    "Let pods use this machine's network, and its process and IPC namespaces");
+  command->add_flag("--allow-privileged", machine.allow_privileged, "Let pods be privileged");
+  command->add_option("--cni-conf-dir", machine.cni_conf_dir,
+                      "Use the CNI network configured there, not a bridge of Berth's own");
+  command->add_option("--pod-subnet", machine.pod_subnet,
+                      "Addresses of pods, such as 10.210.0.0/16");
+  command->add_option("--service-subnet", machine.service_subnet, "Addresses of Services");
+  command->add_flag("--drain", options->drain, "Stop all pods when Berth is stopped");
+  command->add_option("--log-level", options->log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  command->add_option("--log-format", options->log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command->footer(
+      "Examples:\n"
+      "  sudo berth serve\n"
+      "  sudo berth serve --data /tmp/try --port 0 --emulate-device nvidia.com/gpu=4:80Gi");
+  command->callback([options, &clock, &exit_code] {
+    options->machine.data_dir =
+        std::filesystem::absolute(options->machine.data_dir).lexically_normal();
+    exit_code = serve(*options, clock);
+  });
+}
+
+}  // namespace berth::app
