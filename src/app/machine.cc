@@ -115,12 +115,7 @@ std::string Machine::kubeconfig() const {
   return parts_->server->kubeconfig().string();
 }
 
-std::vector<std::string> Machine::remarks() const {
-  std::vector<std::string> remarks = parts_->agent->host_limits();
-  const auto& changes = parts_->network->changes();
-  remarks.insert(remarks.end(), changes.begin(), changes.end());
-  return remarks;
-}
+std::vector<std::string> Machine::remarks() const { return parts_->network->changes(); }
 
 size_t Machine::stop(bool drain) {
   Parts& p = *parts_;

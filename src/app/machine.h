@@ -37,7 +37,7 @@ class Machine {
   /// "https://127.0.0.1:41373"
   std::string address() const;
   std::string kubeconfig() const;
-  /// What this host does not allow and Berth does without, and what it changed: a sentence each.
+  /// What was changed on this host: a sentence each.
   std::vector<std::string> remarks() const;
 
   /// Pods go on running and the next start adopts them, unless `drain`: then they are stopped
