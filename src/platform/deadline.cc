@@ -25,4 +25,10 @@ int Deadline::milliseconds_left() const {
   return static_cast<int>(std::clamp<int64_t>(left, 0, 3'600'000));
 }
 
+Stopwatch::Stopwatch() : since_ns_(steady_ns()) {}
+
+Duration Stopwatch::elapsed() const {
+  return Duration{steady_ns() - since_ns_};
+}
+
 }  // namespace berth::platform

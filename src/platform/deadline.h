@@ -17,4 +17,14 @@ class Deadline {
   int64_t at_ns_ = 0;
 };
 
+/// How long something took, on the same clock. Starts when it is made.
+class Stopwatch {
+ public:
+  Stopwatch();
+  Duration elapsed() const;
+
+ private:
+  int64_t since_ns_ = 0;
+};
+
 }  // namespace berth::platform

@@ -11,10 +11,12 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "base/quantity.h"
 #include "base/text.h"
+#include "platform/deadline.h"
 #include "platform/process.h"
 
 namespace berth::node {
@@ -220,7 +222,10 @@ Result<std::string> Cni::run(const std::string& command, const CniPlugin& plugin
   }
   options.input = boost::json::serialize(input);
   options.timeout = kPluginTimeout;
+  const platform::Stopwatch took;
   BERTH_TRY(platform::ProcessResult result, platform::run_process(options));
+  spdlog::debug("node: {} {} {} took {} us", plugin.type, command, attachment.container_id,
+                took.elapsed().ns / 1000);
   const std::string where = fmt::format("CNI plugin {} {}", plugin.type, command);
   if (result.timed_out)
     return fail(ErrorCode::kTimeout,

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -179,6 +180,7 @@ Result<pid_t> ContainerRuntime::create(const Launch& launch) const {
   conmon.env.push_back(fmt::format("_OCI_SYNCPIPE={}", sync_fd));
   conmon.env.push_back(fmt::format("_OCI_STARTPIPE={}", start_fd));
   conmon.keep = {{sync_fd, sync_fd}, {start_fd, start_fd}};
+  const platform::Stopwatch took;
   BERTH_TRY(const pid_t pid, spawn_process(conmon));
   sync.write_end.reset();
   start.read_end.reset();
@@ -197,12 +199,15 @@ Result<pid_t> ContainerRuntime::create(const Launch& launch) const {
     ::kill(pid, SIGKILL);
     if (!ended || !*ended) (void)wait_process(pid, Duration::seconds(10));
   }
+  spdlog::debug("node: conmon create {} took {} us", launch.id, took.elapsed().ns / 1000);
   if (!answer) return std::unexpected(answer.error());
   return parse_sync(*answer);
 }
 
 Result<> ContainerRuntime::ensure_started(const std::string& id) const {
+  const platform::Stopwatch took;
   BERTH_TRY(const ProcessResult result, run_process(runc({"start", id})));
+  spdlog::debug("node: runc start {} took {} us", id, took.elapsed().ns / 1000);
   if (result.exit_code == 0) return {};
   const auto found = find(id);
   if (found && found->phase == Phase::kRunning) return {};
@@ -227,7 +232,6 @@ Result<> ContainerRuntime::remove(const std::string& id) const {
       return fail(ErrorCode::kInternal, std::string(trim(result.errors)), "runc delete");
   }
   ::unlink(fmt::format("{}/{}", options_.exit_dir, id).c_str());
-  ::unlink(fmt::format("{}/s/{}", options_.state_dir, uuid_of(id)).c_str());  // conmon's link
   return remove_tree(fmt::format("{}/s/{}", options_.state_dir, id));
 }
 
