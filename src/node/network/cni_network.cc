@@ -131,8 +131,10 @@ Result<PodAttachment> CniNetwork::ensure_pod_network(const PodNetworkRequest& re
     if (!record->result.is_null() && is_netns(record->netns_path))
       return PodAttachment{.ips = record->ips, .netns_path = record->netns_path};
   }
-  // A half-made one, or one of before a restart of the machine.
-  BERTH_CHECK(release(request.pod_uid));
+  // A half-made one, or one of before a restart of the machine. Its record is written before
+  // anything else of it and goes last.
+  if (::access(records_.path(request.pod_uid).c_str(), F_OK) == 0)
+    BERTH_CHECK(release(request.pod_uid));
   auto attachment = attach(request);
   if (!attachment) (void)release(request.pod_uid);
   return attachment;

@@ -30,10 +30,9 @@ class PodRecords {
   Result<> write(const PodRecord& record) const;
   Result<> remove(const std::string& pod_uid) const;
   std::vector<std::string> list() const;
-
- private:
   std::string path(const std::string& pod_uid) const;
 
+ private:
   const std::string directory_;
 };
 

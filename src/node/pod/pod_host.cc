@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <thread>
 
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 
 #include "base/text.h"
 #include "node/files.h"
+#include "node/images/host_image.h"
 #include "node/pod/pod_files.h"
 #include "node/runtime/mounts.h"
 
@@ -66,6 +68,11 @@ std::vector<AssignedDevice> devices_of(const PodSpec& pod, const ContainerSpec& 
     if (!asked) own.insert(own.end(), devices.begin(), devices.end());
   }
   return own;
+}
+
+bool uses_host_image(const PodSpec& pod) {
+  return std::ranges::any_of(pod.containers,
+                             [](const ContainerSpec& c) { return c.image == kHostImage; });
 }
 
 Time modified(const std::string& file, Time fallback) {
@@ -181,7 +188,6 @@ void PodHost::admit() {
 }
 
 void PodHost::refuse(const std::string& reason, const std::string& message) {
-  refused_ = true;
   drive([&](PodMachine& m, Time now) { m.on_refused(reason, message, now); });
 }
 
@@ -316,6 +322,12 @@ void PodHost::prepare_with(Result<PodInputs> inputs) {
       return Outcome{event, std::unexpected(std::move(error))};
     };
     auto made = std::make_shared<Prepared>();
+    // The view of this machine's files grows old within seconds and takes longest to make: here it
+    // is made anew while a CNI plugin runs. What goes wrong is said when the container asks for it.
+    std::jthread host_image;
+    if (uses_host_image(*spec))
+      host_image = std::jthread(
+          [this] { (void)context_.images.ensure_image(kHostImage, PullPolicy::kIfNotPresent); });
     auto network = context_.network.ensure_pod_network(request);
     if (!network) return refused("FailedCreatePodSandBox", network.error());
     made->network = *std::move(network);
@@ -646,8 +658,6 @@ void PodHost::finish_if_over() {
 // ----------------------------------------------------------------------
 
 void PodHost::persist(Json record) {
-  // It has no folder, and nothing that a later start would have to know.
-  if (refused_) return;
   const auto written = write_file_atomically(paths_.state(), boost::json::serialize(record));
   if (!written) record_event(true, {}, "FailedToKeepState", written.error().to_string());
 }
