@@ -102,9 +102,12 @@ void ClusterView::on_change(Kind kind, const SharedJson& object, bool gone) {
   switch (kind) {
     case kNode:
       return on_node(*object, gone);
-    case kQueue:
+    case kQueue: {
+      const bool known = queues_.contains(std::string(find_string(*object, {"metadata", "name"})));
       on_queue(*object, gone);
-      return read_all_pods();
+      // Only where there is one queue more or less may a pod's namespace mean another queue.
+      return gone || !known ? read_all_pods() : void();
+    }
     case kNamespace:
     case kPriorityClass:
       return read_all_pods();
@@ -282,9 +285,14 @@ void ClusterView::read_all_pods() {
   for (const auto& [key, pod] : informers_[kPod]->objects()) on_pod(*pod, false);
 }
 
+SharedJson ClusterView::object(const std::string& task) const {
+  const auto [ns, name] = split_task(task);
+  return informers_[kPod]->find(ns, name);
+}
+
 std::optional<PodRef> ClusterView::pod(const std::string& task) const {
   const auto [ns, name] = split_task(task);
-  const SharedJson json = informers_[kPod]->find(ns, name);
+  const SharedJson json = object(task);
   if (json == nullptr) return std::nullopt;
   return PodRef{ns, name, std::string(find_string(*json, {"metadata", "uid"}))};
 }

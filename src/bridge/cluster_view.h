@@ -41,6 +41,8 @@ class ClusterView {
   bool synced() const { return synced_; }
   /// The pod of a task, as it was last seen; nothing when it is gone.
   std::optional<PodRef> pod(const std::string& task) const;
+  /// The same, whole; null when it is gone.
+  SharedJson object(const std::string& task) const;
   /// Why the pod cannot be scheduled as it is written; empty where it can.
   std::string refused(const std::string& task) const;
   /// A task is told to stop: what its controller makes in its place keeps its age.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "bridge/cluster_view.h"
+#include "bridge/ended_pod.h"
 #include "bridge/plan_writer.h"
 #include "bridge/status_writer.h"
 #include "control/control.h"
@@ -17,7 +18,6 @@ namespace {
 
 /// Events that come together are decided on together.
 constexpr Duration kCoalesce = Duration::milliseconds(1);
-constexpr Duration kQueueStatus = Duration::seconds(10);
 
 }  // namespace
 
@@ -75,6 +75,8 @@ class Scheduler::Body {
                      {"phase", "Pending"},
                      {"reasons", JsonArray{JsonObject{{"code", "Refused"}, {"message", why}}}},
                      {"changes", JsonArray()}});
+    if (const SharedJson pod = view_->object(task))
+      if (auto ended = explain_ended(*pod)) return *std::move(ended);
     auto explanation = control_->explain(task);
     if (!explanation) return std::unexpected(std::move(explanation).error());
     return control::to_json(*explanation);
@@ -147,16 +149,20 @@ class Scheduler::Body {
     status_->waiting(
         control_->state(), plan, [this](const std::string& task) { return view_->pod(task); },
         [this](const std::string& task) { return writer_->delayed(task); });
-    if (queue_timer_ == 0) {
-      // At once, and again when the pause is over, for what changed meanwhile.
-      status_->queues(control_->state());
-      queue_timer_ = loop_.after(kQueueStatus, [this] {
-        queue_timer_ = 0;
-        status_->queues(control_->state());
-      });
-    }
+    tell_queues();
     publish(plan, took);
     wake(plan);
+  }
+
+  /// At once, and again when the pause is over, for what changed meanwhile.
+  void tell_queues() {
+    queues_changed_ = true;
+    if (queue_timer_ != 0) return;
+    queues_changed_ = false;
+    queue_timer_ = loop_.after(status_->queues(control_->state()), [this] {
+      queue_timer_ = 0;
+      if (queues_changed_) tell_queues();
+    });
   }
 
   void wake(const core::Plan& plan) {
@@ -223,6 +229,7 @@ class Scheduler::Body {
   platform::EventLoop::TimerId cycle_timer_ = 0;
   platform::EventLoop::TimerId wake_timer_ = 0;
   platform::EventLoop::TimerId queue_timer_ = 0;
+  bool queues_changed_ = false;
 
   mutable std::mutex mutex_;
   bool stopped_ = false;  // by mutex_

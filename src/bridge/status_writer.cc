@@ -11,7 +11,9 @@ namespace berth::bridge {
 namespace {
 
 constexpr Duration kPodPause = Duration::seconds(5);
-constexpr Duration kQueuePause = Duration::seconds(10);
+/// Ten queues a second at most, and nothing more often than once a second.
+constexpr Duration kQueuePause = Duration::seconds(1);
+constexpr Duration kPausePerQueue = Duration::milliseconds(100);
 
 std::string message_of(const core::Waiting& waiting) {
   std::string message;
@@ -82,31 +84,31 @@ void StatusWriter::tell(const std::string& task, const PodRef& pod, bool gated,
   if (other_reason && !gated) record_event(client_, pod, true, "FailedScheduling", message, now);
 }
 
-void StatusWriter::queues(const core::State& state) {
-  const Time now = clock_.now();
-  if (now < queues_told_ + kQueuePause) return;
-  queues_told_ = now;
+Duration StatusWriter::queues(const core::State& state) {
+  int64_t written = 0;
   const core::Entitlements entitlements(state);
   for (size_t i = 0; i < state.queues().size(); ++i) {
     const core::Queue& queue = state.queues()[i];
     if (!queue.alive) continue;
     const core::QueueId id{static_cast<uint32_t>(i)};
-    JsonObject allocated{{"cpu", Quantity::from_milli(queue.used.cpu_milli).to_string()},
-                         {"memory", Quantity::from_bytes(queue.used.memory_bytes).to_string()}};
+    std::map<std::string, Quantity> used{{"cpu", Quantity::from_milli(queue.used.cpu_milli)},
+                                         {"memory", Quantity::from_bytes(queue.used.memory_bytes)}};
     std::map<std::string, int64_t> devices;
     for (size_t k = 0; k < state.accelerators().size(); ++k)
-      if (queue.used.accelerator_milli[k] > 0)
-        devices[std::string(state.names().text(state.accelerators()[k].resource))] +=
-            queue.used.accelerator_milli[k];
-    for (const auto& [resource, milli] : devices)
-      allocated[resource] = Quantity::from_milli(milli).to_string();
+      devices[std::string(state.names().text(state.accelerators()[k].resource))] +=
+          queue.used.accelerator_milli[k];
+    for (const auto& [resource, milli] : devices) used[resource] = Quantity::from_milli(milli);
+    // A merge patch: what is no longer used has to be said.
+    JsonObject allocated;
+    for (const auto& [resource, amount] : used)
+      allocated[resource] = amount.milli() > 0 ? Json(amount.to_string()) : Json(nullptr);
     int64_t running = 0;
     for (core::GangId gang : queue.gangs)
       for (core::TaskId task : state.gang(gang).tasks)
         running += state.task(task).holds_place() ? 1 : 0;
     Json status = JsonObject{
         {"status", JsonObject{{"allocated", std::move(allocated)},
-                              {"pending", queue.pending_tasks},
+                              {"pending", static_cast<int64_t>(queue.pending_tasks)},
                               {"running", running},
                               {"share", fmt::format("{:.4f}", entitlements.share(id).dominant())},
                               {"fairShare", fmt::format("{:.4f}", entitlements.fair_share(id))}}}};
@@ -114,9 +116,11 @@ void StatusWriter::queues(const core::State& state) {
     std::string& last = queue_status_[queue.name];
     if (last == text) continue;
     last = std::move(text);
+    ++written;
     client_.patch({kQueues, "", queue.name, "status"}, client::PatchType::kMerge, std::move(status),
                   {}, &ToLoop::ignore);
   }
+  return std::max(kQueuePause, kPausePerQueue * written);
 }
 
 }  // namespace berth::bridge

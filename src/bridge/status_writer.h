@@ -16,7 +16,7 @@ namespace berth::bridge {
 
 /// Tells users what control knows: why pods wait (the condition `PodScheduled`, and an Event when
 /// the kind of reason changes), and what queues use. Writes only what changed; a pod's message at
-/// most every 5 s after the first, a queue's status at most every 10 s. Lives on the loop's thread.
+/// most every 5 s after the first. Lives on the loop's thread.
 class StatusWriter {
  public:
   StatusWriter(client::ApiClient& client, const Clock& clock) : client_(client), clock_(clock) {}
@@ -30,7 +30,8 @@ class StatusWriter {
   void refused(const PodRef& pod, const std::string& why);
   void forget(const std::string& task) { told_.erase(task); }
 
-  void queues(const core::State& state);
+  /// How long to leave queues alone after this.
+  Duration queues(const core::State& state);
   /// When `waiting` held back something newer; nothing when it did not.
   std::optional<Time> due() const { return due_; }
 
@@ -47,7 +48,6 @@ class StatusWriter {
   const Clock& clock_;
   std::map<std::string, Told, std::less<>> told_;
   std::map<std::string, std::string> queue_status_;
-  Time queues_told_;
   std::optional<Time> due_;
 };
 

@@ -276,7 +276,8 @@ Result<Explanation> explain(const State& state, const Plan& plan, uint64_t seed,
                             std::string_view name) {
   const TaskId id = state.find_task(name);
   if (!id.valid())
-    return fail(ErrorCode::kNotFound, "the scheduler does not know this pod", std::string(name));
+    return fail(ErrorCode::kNotFound, "the scheduler does not know this pod", std::string(name),
+                "ask again in a moment; a pod with another `spec.schedulerName` is not Berth's");
   const Task& task = state.task(id);
   Explanation e;
   e.task = task.name;

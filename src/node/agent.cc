@@ -43,7 +43,7 @@ const client::Resource kPods = {"", "v1", "pods"};
 constexpr size_t kProbeThreads = 8;
 /// ConfigMaps, Secrets and tokens in volumes are renewed this often.
 constexpr Duration kRefreshPeriod = Duration::seconds(60);
-constexpr std::string_view kCheckpointVariable = "BERTH_CHECKPOINT_FILE";
+constexpr std::string_view kCheckpointVariable = "BERTH_CHECKPOINT_FILE=";
 
 std::string short_hash(std::string_view text) {
   uint32_t hash = 2166136261U;
@@ -72,6 +72,28 @@ std::optional<Time> modified_in(int pid, const std::string& path) {
   struct stat status{};
   if (!file.valid() || ::fstat(file.get(), &status) != 0) return std::nullopt;
   return Time{status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
+/// The file that a container's run says it saves its progress to.
+struct Checkpoint {
+  int attempt = -1;
+  std::string path;  ///< empty: it says none
+  std::optional<Time> changed;
+};
+
+/// As the container got it in its environment, whatever that was made of; empty where it is unset.
+std::string checkpoint_path(const std::string& attempt_folder) {
+  const auto text = read_file(attempt_folder + "/bundle/config.json");
+  if (!text) return {};
+  boost::system::error_code error;
+  const Json config = boost::json::parse(*text, error);
+  if (error) return {};
+  std::string path;
+  for (const Json& variable : objects::find_array(config, {"process", "env"}))
+    if (variable.is_string() &&
+        std::string_view(variable.get_string()).starts_with(kCheckpointVariable))
+      path = std::string_view(variable.get_string()).substr(kCheckpointVariable.size());
+  return path;
 }
 
 /// What an earlier agent left of one pod.
@@ -124,8 +146,8 @@ struct Agent::State {
 
   UsageRates rates;
   mutable std::mutex mutex;
-  UsageSnapshot snapshot;                   // guarded by mutex
-  std::map<std::string, Time> checkpoints;  ///< by pod uid and container
+  UsageSnapshot snapshot;                                                // guarded by mutex
+  std::map<std::string, std::map<std::string, Checkpoint>> checkpoints;  ///< by pod uid, container
   Time refreshed;
 
   explicit State(AgentOptions o) : options(std::move(o)) {}
@@ -403,6 +425,7 @@ struct Agent::State {
 
   void forget(const std::string& uid) {
     devices.give_back(uid);
+    checkpoints.erase(uid);
     pods.erase(uid);
   }
 
@@ -504,22 +527,19 @@ struct Agent::State {
           host.exited(c.name, c.attempt, false);
           continue;
         }
-        note_checkpoint(host, c.name, pid);
+        note_checkpoint(host, c, pid);
       }
   }
 
-  void note_checkpoint(PodHost& host, const std::string& container, int pid) {
-    const ContainerSpec* spec = host.pod().find_container(container);
-    if (spec == nullptr || pid <= 0) return;
-    std::string path;
-    for (const Json& variable : objects::find_array(spec->source, {"env"}))
-      if (find_string(variable, {"name"}) == kCheckpointVariable)
-        path = find_string(variable, {"value"});
-    if (path.empty()) return;
-    const auto changed = modified_in(pid, path);
-    const std::string key = host.pod().uid + "/" + container;
-    if (!changed || (checkpoints.contains(key) && checkpoints[key] == *changed)) return;
-    checkpoints[key] = *changed;
+  void note_checkpoint(PodHost& host, const ContainerRecord& c, int pid) {
+    if (pid <= 0) return;
+    Checkpoint& checkpoint = checkpoints[host.pod().uid][c.name];
+    if (checkpoint.attempt != c.attempt)
+      checkpoint = {c.attempt, checkpoint_path(host.paths().attempt(c.name, c.attempt)), {}};
+    if (checkpoint.path.empty()) return;
+    const auto changed = modified_in(pid, checkpoint.path);
+    if (!changed || checkpoint.changed == changed) return;
+    checkpoint.changed = changed;
     JsonObject annotations = {{"berth.dev/last-checkpoint", format_time(*changed)}};
     api->patch({kPods, host.pod().ns, host.pod().name, {}}, client::PatchType::kMerge,
                JsonObject{{"metadata", JsonObject{{"uid", host.pod().uid},

@@ -198,10 +198,9 @@ class LogStreamToHttp final : public Streams::Stream,
 
  private:
   void begin() {
-    {
-      const std::lock_guard lock(mutex_);
-      if (std::exchange(begun_, true)) return;
-    }
+    // Under the lock: who comes second must find the response begun.
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(begun_, true)) return;
     platform::HttpResponse head;
     head.headers.add("Content-Type", "text/plain");
     head.headers.add("Cache-Control", "no-cache, private");

@@ -77,11 +77,7 @@ Json to_json(const Amounts& amounts) {
 
 std::string short_amount(std::string_view resource, Quantity amount) {
   const bool bytes = resource == "memory" || resource.ends_with("storage");
-  if (!bytes) {
-    return amount.milli() % 1000 == 0
-               ? std::to_string(amount.milli() / 1000)
-               : fmt::format("{:.1f}", static_cast<double>(amount.milli()) / 1000);
-  }
+  if (!bytes) return fmt::format("{:g}", static_cast<double>(amount.milli()) / 1000);
   const double value = static_cast<double>(amount.units());
   const double mebi = value / (1 << 20);
   if (mebi < 1) return fmt::format("{:.0f}Ki", value / 1024);

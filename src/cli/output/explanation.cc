@@ -63,9 +63,11 @@ std::string devices_of(const Json& pod) {
 Explanation explain_pod(const Json& pod, const Json& answer, bool colour) {
   Explanation explanation;
   const std::string state = state_of(pod);
-  explanation.heading =
-      fmt::format("pod {}: {}", objects::find_string(pod, {"metadata", "name"}),
-                  paint(state, state == "waiting" ? Colour::kYellow : Colour::kGreen, colour));
+  Colour mood = Colour::kGreen;
+  if (state == "waiting") mood = Colour::kYellow;
+  if (state == "failed") mood = Colour::kRed;
+  explanation.heading = fmt::format("pod {}: {}", objects::find_string(pod, {"metadata", "name"}),
+                                    paint(state, mood, colour));
   std::string& body = explanation.body;
   for (const Json& reason : objects::find_array(answer, {"reasons"})) {
     add_line(body, "because", objects::find_string(reason, {"message"}));

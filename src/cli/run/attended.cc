@@ -23,6 +23,9 @@ constexpr std::chrono::milliseconds kFirstLook{400};
 constexpr std::chrono::seconds kLookAgain{3};
 constexpr timespec kSignalPoll{0, 100'000'000};
 constexpr int kLogAttempts = 20;
+/// Somebody waits at the keyboard. The first process of a container that does not handle SIGTERM
+/// ignores it: the kernel has no default for it there.
+constexpr int kInterruptGraceSeconds = 10;
 
 const Json* container_state(const Json& pod, std::string_view state) {
   const JsonArray& statuses = objects::find_array(pod, {"status", "containerStatuses"});
@@ -105,7 +108,7 @@ class Attendance {
     JsonObject options{{"apiVersion", "v1"},
                        {"kind", "DeleteOptions"},
                        {"preconditions", JsonObject{{"uid", uid_}}}};
-    if (!gently) options["gracePeriodSeconds"] = 0;
+    options["gracePeriodSeconds"] = gently ? kInterruptGraceSeconds : 0;
     const Result<Json> stopped = api_.remove(target(), options);
     if (!stopped && stopped.error().code != ErrorCode::kNotFound) print_error(stopped.error());
   }

@@ -12,8 +12,11 @@
 
 #include "base/text.h"
 #include "cli/simulate/commands.h"
+#include "cli/simulate/openb_table.h"
 #include "core/placement/policies/policy.h"
 #include "objects/json.h"
+#include "simulation/confidence.h"
+#include "simulation/openb_bound.h"
 #include "traces/openb.h"
 
 namespace berth::cli {
@@ -29,6 +32,7 @@ struct Options {
   std::string placements;
   int scale = 1;
   bool plain_scan = false;
+  bool bound = false;
 };
 
 class Stopwatch final : public Clock {
@@ -83,11 +87,6 @@ uint64_t peak_rss_bytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-struct Row {
-  uint64_t seed;
-  simulation::OpenbResult result;
-};
-
 JsonObject figures(const simulation::OpenbResult& result) {
   return {{"allocated_percent_at_100", result.allocated_percent_at_100},
           {"allocated_percent_at_130", result.allocated_percent_at_130},
@@ -110,6 +109,18 @@ JsonObject mean(const std::vector<JsonObject>& rows) {
   return mean;
 }
 
+/// Half widths of the 95% intervals of the means.
+JsonObject confidence(const std::vector<JsonObject>& rows) {
+  JsonObject widths;
+  for (const auto& [name, value] : rows.front()) {
+    if (!std::string_view(name).contains("percent")) continue;
+    std::vector<double> values;
+    for (const JsonObject& row : rows) values.push_back(row.at(name).to_number<double>());
+    widths[name] = simulation::confidence_95(values);
+  }
+  return widths;
+}
+
 std::string placement_lines(const traces::OpenbArrivals& arrivals,
                             const simulation::OpenbResult& result) {
   std::string text;
@@ -124,29 +135,6 @@ std::string placement_lines(const traces::OpenbArrivals& arrivals,
                         devices.empty() ? "-" : devices);
   }
   return text;
-}
-
-void print_table(const Json& document) {
-  fmt::print("{:<12} {:>6} {:>14} {:>14} {:>17} {:>9} {:>12}\n", "policy", "seed", "allocated@100",
-             "allocated@130", "fragmented@95", "placed", "decisions/s");
-  const auto line = [](std::string_view policy, const std::string& seed, const JsonObject& row) {
-    const auto number = [&](std::string_view name) { return row.at(name).to_number<double>(); };
-    const double seconds = number("decision_seconds");
-    fmt::print("{:<12} {:>6} {:>13.2f}% {:>13.2f}% {:>16.2f}% {:>9.1f} {:>12.0f}\n", policy, seed,
-               number("allocated_percent_at_100"), number("allocated_percent_at_130"),
-               number("fragmented_percent_at_95"), number("placed"),
-               seconds > 0 ? number("decisions") / seconds : 0);
-  };
-  const auto& results = document.as_object().at("policies").as_array();
-  for (const Json& result : results) {
-    const auto& object = result.as_object();
-    const std::string_view policy = object.at("policy").as_string();
-    for (const Json& row : object.at("seeds").as_array()) {
-      line(policy, std::to_string(row.as_object().at("seed").to_number<uint64_t>()),
-           row.as_object());
-    }
-    line(policy, "mean", object.at("mean").as_object());
-  }
 }
 
 template <class Row>
@@ -180,6 +168,12 @@ Result<> simulate(const Options& options) {
     streams.emplace_back(seed_of(path, streams.size()), std::move(arrivals));
   }
 
+  std::vector<double> bounds;  // by stream
+  if (options.bound) {
+    for (const auto& [seed, arrivals] : streams)
+      bounds.push_back(simulation::openb_upper_bound_percent(nodes, pods, arrivals));
+  }
+
   const Stopwatch clock;
   std::string placements;
   JsonArray policies;
@@ -191,12 +185,19 @@ Result<> simulate(const Options& options) {
           simulation::run_openb({nodes, pods, arrivals, policy, seed, options.plain_scan}, clock));
       JsonObject row{{"seed", seed}};
       for (auto& [name, value] : figures(result)) row[name] = value;
+      if (options.bound) {
+        const double bound = bounds[rows.size()];
+        row["upper_bound_percent"] = bound;
+        row["share_of_bound_percent"] =
+            bound > 0 ? 100 * result.allocated_percent_at_100 / bound : 100.0;
+      }
       rows.push_back(std::move(row));
       if (!options.placements.empty()) placements += placement_lines(arrivals, result);
     }
-    JsonObject means = mean(rows);
-    policies.push_back(JsonObject{
-        {"policy", policy}, {"seeds", JsonArray(rows.begin(), rows.end())}, {"mean", means}});
+    policies.push_back(JsonObject{{"policy", policy},
+                                  {"seeds", JsonArray(rows.begin(), rows.end())},
+                                  {"mean", mean(rows)},
+                                  {"confidence_95", confidence(rows)}});
   }
   if (!options.placements.empty()) {
     BERTH_CHECK(write_text_file(options.placements, placements));
@@ -209,8 +210,7 @@ Result<> simulate(const Options& options) {
     if (policies.size() > 1) document["policies"] = policies;
     fmt::print("{}\n", boost::json::serialize(document));
   } else {
-    document["policies"] = policies;
-    print_table(document);
+    print_openb_table(policies);
   }
   return {};
 }
@@ -249,6 +249,8 @@ void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
       ->capture_default_str();
   command->add_flag("--plain-scan", options->plain_scan,
                     "Score every node for every pod, to compare speed");
+  command->add_flag("--bound", options->bound,
+                    "Also print what no policy can exceed at 100%, and the policy's share of it");
   command->callback([options, &exit_code] {
     const Result<> done = simulate(*options);
     exit_code = done ? 0 : report(done.error());

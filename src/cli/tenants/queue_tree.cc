@@ -1,6 +1,7 @@
 #include "cli/tenants/queue_tree.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include <fmt/format.h>
@@ -16,11 +17,11 @@ std::string amounts_at(const Json& queue, std::string_view part, std::string_vie
   return format_amounts(read_amounts(objects::find_object(queue, {part, field})));
 }
 
-std::string share_of(const Json& queue) {
-  const Json* share = objects::find(queue, {"status", "share"});
-  if (share == nullptr) return "-";
-  if (share->is_string()) return std::string(share->get_string());
-  return share->is_number() ? fmt::format("{:.0f}%", share->to_number<double>() * 100) : "-";
+std::string share_of(const Json& queue, std::string_view field) {
+  const std::string share(objects::find_string(queue, {"status", field}));
+  char* end = nullptr;
+  const double fraction = std::strtod(share.c_str(), &end);
+  return end == share.c_str() ? "-" : fmt::format("{:.0f}%", fraction * 100);
 }
 
 using Children = std::map<std::string, std::vector<const Json*>>;
@@ -34,7 +35,8 @@ void add_rows(const Children& children, const std::string& parent, int depth, Te
     table.add({fmt::format("{:{}}{}", "", depth * 2, name),
                amounts_at(*queue, "spec", "guaranteed"), amounts_at(*queue, "spec", "limit"),
                std::to_string(objects::find_int(*queue, {"spec", "weight"}, 1)),
-               amounts_at(*queue, "status", "allocated"), share_of(*queue),
+               amounts_at(*queue, "status", "allocated"), share_of(*queue, "share"),
+               share_of(*queue, "fairShare"),
                std::to_string(objects::find_int(*queue, {"status", "running"})),
                std::to_string(objects::find_int(*queue, {"status", "pending"}))});
     add_rows(children, name, depth + 1, table);
@@ -52,8 +54,8 @@ std::string queue_tree(const std::vector<Json>& queues) {
     });
     children[there ? parent : ""].push_back(&queue);
   }
-  TextTable table(
-      {"QUEUE", "GUARANTEED", "LIMIT", "WEIGHT", "USED", "SHARE", "RUNNING", "PENDING"});
+  TextTable table({"QUEUE", "GUARANTEED", "LIMIT", "WEIGHT", "USED", "SHARE", "FAIR SHARE",
+                   "RUNNING", "PENDING"});
   add_rows(children, "", 0, table);
   return table.to_string();
 }

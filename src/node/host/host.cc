@@ -98,7 +98,7 @@ Result<> check_host() {
   const auto lacks = [&](std::string_view what) {
     missing += fmt::format("{}{}", missing.empty() ? "" : ", ", what);
   };
-  if (::geteuid() != 0) lacks("root (start it with sudo)");
+  if (::geteuid() != 0) lacks("root (start it with `sudo berth serve`)");
   for (const char* program : {"runc", "conmon"})
     if (platform::find_program(program).empty()) {
       lacks(program);

@@ -118,6 +118,7 @@ void ServiceProxy::remove_pod(const std::string& uid) {
     draining_.erase(pod->second.ip);
     local_pods_.erase(pod);
   }
+  hosts_.remove(uid);
 }
 
 void ServiceProxy::verify_later() {

@@ -188,6 +188,7 @@ void PodHost::admit() {
 }
 
 void PodHost::refuse(const std::string& reason, const std::string& message) {
+  refused_ = true;
   drive([&](PodMachine& m, Time now) { m.on_refused(reason, message, now); });
 }
 
@@ -658,6 +659,8 @@ void PodHost::finish_if_over() {
 // ----------------------------------------------------------------------
 
 void PodHost::persist(Json record) {
+  // It has no folder, and nothing that a later start would have to know.
+  if (refused_) return;
   const auto written = write_file_atomically(paths_.state(), boost::json::serialize(record));
   if (!written) record_event(true, {}, "FailedToKeepState", written.error().to_string());
 }

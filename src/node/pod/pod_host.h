@@ -131,6 +131,7 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   std::optional<Json> unsent_;
   bool sending_ = false;
   bool finished_ = false;
+  bool refused_ = false;
 };
 
 }  // namespace berth::node

@@ -232,6 +232,7 @@ Result<> ContainerRuntime::remove(const std::string& id) const {
       return fail(ErrorCode::kInternal, std::string(trim(result.errors)), "runc delete");
   }
   ::unlink(fmt::format("{}/{}", options_.exit_dir, id).c_str());
+  ::unlink(fmt::format("{}/s/{}", options_.state_dir, uuid_of(id)).c_str());  // conmon's link
   return remove_tree(fmt::format("{}/s/{}", options_.state_dir, id));
 }
 

@@ -268,6 +268,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     reading_ = true;
     std::string ignored(256, '\0');
     for (;;) {
+      // Here and not before: a limit for writing may have been set since this was spawned.
+      beast::get_lowest_layer(stream_).expires_never();
       auto [error, size] = co_await stream_.async_read_some(asio::buffer(ignored), kAwait);
       if (error) break;
     }

@@ -91,19 +91,20 @@ TEST(Outline, KeepsSecretsSecret) {
 TEST(QueueTree, IndentsChildren) {
   const std::vector<Json> queues = {
       json(R"({"metadata":{"name":"lab"},"spec":{"guaranteed":{"nvidia.com/gpu":"4"}},
-               "status":{"allocated":{"nvidia.com/gpu":"3","memory":"24Gi"},"running":3,"pending":1}})"),
+               "status":{"allocated":{"nvidia.com/gpu":"3","memory":"24Gi"},"running":3,"pending":1,
+                         "share":"0.7500","fairShare":"0.5000"}})"),
       json(
           R"({"metadata":{"name":"alice"},"spec":{"parent":"lab","weight":2,"limit":{"cpu":"1500m"}}})"),
       json(R"({"metadata":{"name":"lost"},"spec":{"parent":"gone"}})")};
   EXPECT_EQ(queue_tree(queues),
             "QUEUE     GUARANTEED         LIMIT     WEIGHT   USED                           SHARE  "
-            " RUNNING   PENDING\n"
-            "lab       nvidia.com/gpu=4   -         1        memory=24Gi,nvidia.com/gpu=3   -      "
-            " 3         1\n"
+            " FAIR SHARE   RUNNING   PENDING\n"
+            "lab       nvidia.com/gpu=4   -         1        memory=24Gi,nvidia.com/gpu=3   75%    "
+            " 50%          3         1\n"
             "  alice   -                  cpu=1.5   2        -                              -      "
-            " 0         0\n"
+            " -            0         0\n"
             "lost      -                  -         1        -                              -      "
-            " 0         0\n");
+            " -            0         0\n");
 }
 
 TEST(Explanation, SaysWhyAndWhatWouldHelp) {

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -121,6 +122,26 @@ TEST_F(HttpServerTest, SendsPartsAndNoticesThatTheClientLeft) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!left && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
   EXPECT_TRUE(left);
+}
+
+TEST_F(HttpServerTest, PartsThatComeAtOnceOrLateAreAllSent) {
+  std::vector<std::thread> writers;
+  start([&](const std::shared_ptr<HttpExchange>& exchange) {
+    writers.emplace_back([exchange] {
+      exchange->begin({200, {}, ""});
+      exchange->write("one ");
+      std::this_thread::yield();
+      exchange->write("two");
+      exchange->finish();
+    });
+  });
+  for (int i = 0; i < 200; ++i) {
+    RawConnection connection(server_->port());
+    connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_NE(connection.read().find("two"), std::string::npos) << i;
+  }
+  server_->stop();
+  for (std::thread& writer : writers) writer.join();
 }
 
 TEST_F(HttpServerTest, ARequestNobodyAnsweredIsAnsweredNevertheless) {
