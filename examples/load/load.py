@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tokens", type=int, default=32, help="tokens an answer")
     parser.add_argument("--clients", type=int, default=4, help="requests in flight at most")
     parser.add_argument("--rate", type=float, default=40, help="requests a second, all together")
-    parser.add_argument("--timeout", type=float, default=10, help="seconds a request may take")
+    parser.add_argument("--timeout", type=float, default=30, help="seconds a request may take")
     parser.add_argument("--seconds", type=float, default=0, help="0 goes on until SIGTERM")
     args = parser.parse_args(argv)
 

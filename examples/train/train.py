@@ -40,7 +40,7 @@ def say(message: str) -> None:
     print(message, flush=True)
 
 
-def wait_for_name(host: str, limit_s: float = 60) -> None:
+def wait_for_name(host: str, limit_s: float = 120) -> None:
     """A worker's name is known once its pod has an address, which may be a moment after ours."""
     end = time.monotonic() + limit_s
     while True:

@@ -10,11 +10,13 @@ import re
 import ssl
 import subprocess
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
 NAMESPACE = "default"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
 
 class ApiError(Exception):
@@ -55,6 +57,29 @@ class Api:
             raise ApiError(f"GET {path}: HTTP {answer.status}: {body[:300]}")
         return body
 
+    def watch(self, path: str, version: str, seconds: int) -> Iterator[Object]:
+        """The changes of a collection after that version, for so long."""
+        connection = http.client.HTTPSConnection(
+            self._host, self._port, timeout=seconds + 10, context=self._tls
+        )
+        query = f"?watch=1&timeoutSeconds={seconds}&resourceVersion={version}"
+        try:
+            connection.request(
+                "GET", path + query, headers={"Authorization": f"Bearer {self._token}"}
+            )
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise ApiError(f"GET {path}{query}: HTTP {answer.status}")
+            while line := answer.readline():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise ApiError(f"GET {path}{query}: {event['object'].get('message')}")
+                yield event
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise ApiError(f"GET {path}{query}: {error}") from error
+        finally:
+            connection.close()
+
     def get(self, path: str) -> Object:
         return json.loads(self.raw(path))
 
@@ -63,7 +88,7 @@ class Api:
 
     def pods(self, selector: str = "") -> list[Object]:
         query = f"?labelSelector={urllib.parse.quote(selector)}" if selector else ""
-        return self.list(f"/api/v1/namespaces/{NAMESPACE}/pods{query}")
+        return self.list(f"{PODS}{query}")
 
     def pod(self, name: str) -> Object:
         return self.get(f"/api/v1/namespaces/{NAMESPACE}/pods/{name}")

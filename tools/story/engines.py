@@ -17,7 +17,7 @@ class Engine:
     name: str
     program: str = ""  # that has to be installed; empty: comes with the Python environment
     model_suffix: str = ".gguf"
-    ready_limit_s: int = 30
+    ready_limit_s: int = 120
     memory: str = "512Mi"
 
     def model(self, which: str) -> str:
@@ -28,7 +28,7 @@ class Engine:
         return [
             ("--engine=llama.cpp", f"--engine={self.name}"),
             ("random.gguf", self.model(which)),
-            ("failureThreshold: 30", f"failureThreshold: {self.ready_limit_s}"),
+            ("failureThreshold: 120", f"failureThreshold: {self.ready_limit_s}"),
             ("memory: 512Mi", f"memory: {self.memory}"),
         ]
 

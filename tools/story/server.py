@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import select
 import shutil
 import subprocess
@@ -13,8 +15,8 @@ from api import Api, ApiError, Command
 from terminal import Terminal
 
 DEVICES = "nvidia.com/gpu=4:80Gi"
-READY_LIMIT_S = 30.0
-STOP_LIMIT_S = 90.0
+READY_LIMIT_S = 120.0
+STOP_LIMIT_S = 120.0
 
 
 def _entries(folder: str) -> set[str]:
@@ -22,15 +24,20 @@ def _entries(folder: str) -> set[str]:
     return {entry.name for entry in path.iterdir()} if path.is_dir() else set()
 
 
-def _traces() -> set[str]:
-    """What of Berth's containers and networks is on this machine, in words."""
+def _traces(names: set[str]) -> set[str]:
+    """What of these pods and networks is on this machine, in words: others may use Berth, too."""
     lines = Path("/proc/self/mounts").read_text().splitlines()
     found = {f"mount {line.split()[1]}" for line in lines}
     found |= {f"network namespace {name}" for name in _entries("/run/netns")}
     found |= {f"network interface {name}" for name in _entries("/sys/class/net")}
     tables = subprocess.run(["nft", "list", "tables"], text=True, stdout=subprocess.PIPE).stdout
     found |= {f"nftables {line}" for line in tables.splitlines()}
-    return {trace for trace in found if "berth" in trace}
+    words = {trace: re.split(r"[^\w-]+", trace) for trace in found}
+    return {
+        trace
+        for trace in found
+        if any(word.removeprefix("berth-") in names for word in words[trace])
+    }
 
 
 def _processes_naming(text: str) -> set[str]:
@@ -52,7 +59,7 @@ class Server:
         self._log.write_text("")
         self._terminal = terminal
         self._process: subprocess.Popen[str] | None = None
-        self._traces_before = _traces()
+        self._names: set[str] = set()
         # Not in /var/cache, which pods see, and short: it is part of socket names.
         self.data = Path(tempfile.mkdtemp(prefix="berth-story-", dir="/var/lib"))
         self.kubeconfig = self.data / "kubeconfig"
@@ -101,8 +108,12 @@ class Server:
                 return int(line.split()[1]) / 1024
         return 0.0
 
-    def stop(self) -> list[str]:
-        """Stops all work and the server, and removes its data. What stays behind, in words."""
+    def stop(self, pods: set[str]) -> list[str]:
+        """Stops all work and the server, and removes its data. What stays behind, in words.
+
+        `pods` are the uids of those that are gone already.
+        """
+        self._names |= pods | _entries(f"{self.data}/pods") | self._bridge()
         ended_early = self._process is not None and self._process.poll() is not None
         self._terminate()
         if ended_early and self._left_behind():
@@ -117,6 +128,13 @@ class Server:
             shutil.rmtree(self.data, ignore_errors=True)
         return left
 
+    def _bridge(self) -> set[str]:
+        try:
+            network = json.loads((self.data / "network" / "network.json").read_text())
+        except FileNotFoundError:
+            return set()
+        return {network["bridge"]}
+
     def _terminate(self) -> None:
         if self._process is None or self._process.poll() is not None:
             return
@@ -128,4 +146,4 @@ class Server:
             self._process.wait()
 
     def _left_behind(self) -> list[str]:
-        return sorted((_traces() - self._traces_before) | _processes_naming(str(self.data)))
+        return sorted(_traces(self._names) | _processes_naming(str(self.data)))

@@ -19,6 +19,8 @@ from terminal import Terminal
 from timeline import PodRecord, Timeline
 
 PAUSE_S = 0.1
+# How much longer than usual a step may take: others use the machine, too.
+PATIENCE = 4
 
 Value = TypeVar("Value")
 
@@ -55,6 +57,7 @@ class Stage:
 
     def wait_for(self, what: str, condition: Callable[[], Value | None], limit_s: float) -> Value:
         """The first value of `condition` that is true. Failing says what was waited for."""
+        limit_s *= PATIENCE
         end, problem = time.monotonic() + limit_s, ""
         while time.monotonic() < end:
             try:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import api
 from api import Api, ApiError, Object
 
-INTERVAL_S = 0.2
+WATCH_SECONDS = 2
+RETRY_S = 0.2
 QUEUE_LABEL = "berth.dev/queue"
 DEVICES_ANNOTATION = "berth.dev/devices"
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
@@ -86,11 +87,32 @@ class Timeline:
             return sorted(self._records.values(), key=lambda record: record.created_s)
 
     def _watch(self) -> None:
-        while not self._stop.wait(INTERVAL_S):
+        version = ""
+        while not self._stop.is_set():
             try:
-                self.observe(self._source.pods())
+                if not version:
+                    pods = self._source.get(api.PODS)
+                    self.observe(pods["items"])
+                    version = pods["metadata"]["resourceVersion"]
+                for event in self._source.watch(api.PODS, version, WATCH_SECONDS):
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    self.note(event["object"], gone=event["type"] == "DELETED")
             except ApiError:
-                continue  # The steps ask the API too, and report what is wrong with it.
+                # The steps ask the API too, and report what is wrong with it.
+                version = ""
+                self._stop.wait(RETRY_S)
+
+    def note(self, pod: Object, gone: bool) -> None:
+        now = self.now_s()
+        with self._lock:
+            record = self._update(pod["metadata"]["uid"], pod, now)
+            if gone and record.ended_s is None:
+                record.ended_s = now
+
+    def uids(self) -> set[str]:
+        """Of every pod that there ever was."""
+        with self._lock:
+            return set(self._records)
 
     def observe(self, pods: list[Object]) -> None:
         now = self.now_s()
@@ -104,7 +126,7 @@ class Timeline:
                 if uid not in seen and record.ended_s is None:
                     record.ended_s = now
 
-    def _update(self, uid: str, pod: Object, now: float) -> None:
+    def _update(self, uid: str, pod: Object, now: float) -> PodRecord:
         record = self._records.get(uid)
         if record is None:
             queue = api.label(pod, QUEUE_LABEL) or "default"
@@ -124,6 +146,7 @@ class Timeline:
         reason = api.why_waiting(pod)
         if reason and reason not in record.reasons:
             record.reasons.append(reason)
+        return record
 
 
 def device_seconds(records: list[PodRecord], now_s: float) -> dict[str, float]:

@@ -241,6 +241,9 @@ void Handler::handle(std::shared_ptr<platform::HttpExchange> exchange) {
       resource && !resource->resource.empty()) {
     return handle_resource(call, *resource);
   }
+  // Whoever may see a pod may have it explained.
+  if (path.starts_with("/berth/v1/explain/") && call->request().method == "GET")
+    return explain(call);
   Attempt attempt;
   attempt.verb = call->request().method == "GET" ? "get" : "create";
   attempt.path = path;

@@ -55,7 +55,6 @@ bool Handler::handle_path(const CallPtr& call) {
   if (path == "/version") return call->answer(json_answer(version_info())), true;
   if (path == "/metrics") return metrics(call), true;
   if (path.starts_with("/openapi/")) return openapi(call), true;
-  if (path.starts_with("/berth/v1/explain/")) return explain(call), true;
   if (path == "/api" || path == "/apis") return discovery(call, path == "/api"), true;
   const objects::Registry& registry = parts_.api.registry();
   Result<Json> body = fail(ErrorCode::kNotFound, "");
