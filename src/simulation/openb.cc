@@ -146,7 +146,8 @@ class PercentRow {
     sums_[percent] += value;
     ++counts_[percent];
   }
-  /// Two decimals; a cell without events is the mean of its neighbours.
+  /// Two decimals; a cell without events is the mean of its neighbours, or, in small traces,
+  /// what held at the last event before.
   double cell(size_t percent) const {
     if (counts_[percent] > 0) return hundredths(mean(percent));
     double sum = 0;
@@ -156,7 +157,9 @@ class PercentRow {
       sum += mean(near);
       ++neighbours;
     }
-    return neighbours == 0 ? 0 : hundredths(sum / neighbours);
+    if (neighbours > 0) return hundredths(sum / neighbours);
+    while (percent > 0 && counts_[percent] == 0) --percent;
+    return counts_[percent] > 0 ? hundredths(mean(percent)) : 0;
   }
 
  private:
@@ -211,6 +214,10 @@ void measure(const OpenbRun& run, const Workload& workload, const core::TypicalM
   result.allocated_percent_at_100 = allocated_row.cell(100);
   result.allocated_percent_at_130 = allocated_row.cell(130);
   result.fragmented_percent_at_95 = fragmented_row.cell(95);
+  for (int percent = 1; percent <= 130; ++percent) {
+    const auto cell = static_cast<size_t>(percent);
+    result.curve.push_back({percent, allocated_row.cell(cell), fragmented_row.cell(cell)});
+  }
 }
 
 }  // namespace

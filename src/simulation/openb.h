@@ -28,6 +28,13 @@ struct OpenbPlacement {
   core::DeviceSet devices = 0;
 };
 
+/// At a whole percent of arrived demand.
+struct OpenbPoint {
+  int arrived_percent = 0;
+  double allocated_percent = 0;
+  double fragmented_percent = 0;
+};
+
 struct OpenbResult {
   double allocated_percent_at_100 = 0;
   double allocated_percent_at_130 = 0;
@@ -37,6 +44,7 @@ struct OpenbResult {
   double decision_seconds = 0;
   uint64_t index_bytes = 0;
   std::vector<OpenbPlacement> placements;  ///< in the order of arrival
+  std::vector<OpenbPoint> curve;           ///< percents 1 to 130
 };
 
 /// Shuffled pods, then uniform draws, until GPU demand would pass 1.3 of capacity; nodes permuted.

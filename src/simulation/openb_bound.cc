@@ -58,7 +58,7 @@ std::vector<DualFeasible> dual_feasible_functions(std::span<const OpenbPod> pods
 }
 
 /// Demand of each row of the pod table when `percent` of capacity has arrived, mean over these
-/// events; where there is none, over the neighbouring percents alike.
+/// events; where there is none, over the neighbouring percents alike, or at the last before.
 std::vector<double> mean_demand(std::span<const OpenbNode> nodes, std::span<const OpenbPod> pods,
                                 const traces::OpenbArrivals& arrivals, int percent) {
   int64_t devices = 0;
@@ -74,6 +74,10 @@ std::vector<double> mean_demand(std::span<const OpenbNode> nodes, std::span<cons
   for (const long cell : {long{percent}, long{percent} - 1, long{percent} + 1}) {
     if (events.contains(cell)) cells.push_back(cell);
     if (events.contains(percent)) break;
+  }
+  if (cells.empty()) {
+    const auto after = events.lower_bound(percent);
+    if (after != events.begin()) cells.push_back(std::prev(after)->first);
   }
   std::vector<double> weight_at(arrivals.pods.size() + 1);
   for (const long cell : cells) {

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/simulate/commands.h"
 #include "cli/simulate/openb_table.h"
+#include "cli/simulate/report/openb_report.h"
 #include "core/placement/policies/policy.h"
 #include "objects/json.h"
 #include "simulation/confidence.h"
@@ -33,6 +34,7 @@ struct Options {
   int scale = 1;
   bool plain_scan = false;
   bool bound = false;
+  std::string report;
 };
 
 class Stopwatch final : public Clock {
@@ -177,8 +179,10 @@ Result<> simulate(const Options& options) {
   const Stopwatch clock;
   std::string placements;
   JsonArray policies;
+  std::vector<OpenbCurves> all_curves;
   for (const std::string& policy : options.policies) {
     std::vector<JsonObject> rows;
+    OpenbCurves curves{policy, {}};
     for (const auto& [seed, arrivals] : streams) {
       BERTH_TRY(
           const simulation::OpenbResult result,
@@ -192,8 +196,10 @@ Result<> simulate(const Options& options) {
             bound > 0 ? 100 * result.allocated_percent_at_100 / bound : 100.0;
       }
       rows.push_back(std::move(row));
+      curves.by_seed.push_back(result.curve);
       if (!options.placements.empty()) placements += placement_lines(arrivals, result);
     }
+    all_curves.push_back(std::move(curves));
     policies.push_back(JsonObject{{"policy", policy},
                                   {"seeds", JsonArray(rows.begin(), rows.end())},
                                   {"mean", mean(rows)},
@@ -206,7 +212,11 @@ Result<> simulate(const Options& options) {
   if (policies.size() == 1) {
     for (auto& [name, value] : policies[0].as_object()) document[name] = value;
   }
-  if (options.output == "json") {
+  const auto page = [&] { return openb_report(options.pods, policies, all_curves); };
+  if (!options.report.empty()) BERTH_CHECK(write_text_file(options.report, page()));
+  if (options.output == "html") {
+    fmt::print("{}", page());
+  } else if (options.output == "json") {
     if (policies.size() > 1) document["policies"] = policies;
     fmt::print("{}\n", boost::json::serialize(document));
   } else {
@@ -237,8 +247,8 @@ void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
                    "Which policies: " + core::placement_policy_names())
       ->delimiter(',')
       ->capture_default_str();
-  command->add_option("-o,--output", options->output, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
+  command->add_option("-o,--output", options->output, "table, json or html")
+      ->check(CLI::IsMember({"table", "json", "html"}))
       ->capture_default_str();
   command->add_option("--placements", options->placements,
                       "Write a line a pod: pod row, node row (-1: none), devices");
@@ -249,6 +259,8 @@ void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
       ->capture_default_str();
   command->add_flag("--plain-scan", options->plain_scan,
                     "Score every node for every pod, to compare speed");
+  command->add_option("--report", options->report,
+                      "Also write an HTML file with plots; it needs nothing else");
   command->add_flag("--bound", options->bound,
                     "Also print what no policy can exceed at 100%, and the policy's share of it");
   command->callback([options, &exit_code] {

@@ -142,6 +142,27 @@ TEST(SimulateOpenb, SeveralPoliciesStandSideBySideWithIntervals) {
   EXPECT_NE(done.out.find("+-"), std::string::npos);
 }
 
+TEST(SimulateOpenb, TheReportIsOnePageWithAPlotAndABandAPolicy) {
+  const std::string file = temporary("report.html");
+  const Outcome done =
+      simulate_openb({"--seeds", "1..3", "--policy", "berth,fgd", "--report", file});
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  const std::string page = read_text_file(file).value();
+  fs::remove(file);
+  const auto count = [&](std::string_view what) {
+    int found = 0;
+    for (size_t at = page.find(what); at != std::string::npos; at = page.find(what, at + 1))
+      ++found;
+    return found;
+  };
+  EXPECT_EQ(count("<svg"), 3);
+  EXPECT_EQ(count("<polyline"), 6);
+  EXPECT_EQ(count("<polygon"), 6);
+  EXPECT_EQ(count("http"), 0);
+  EXPECT_EQ(count("nan"), 0);
+  EXPECT_EQ(simulate_openb({"--seeds", "1", "-o", "html"}).out.rfind("<!doctype html>", 0), 0u);
+}
+
 TEST(SimulateOpenb, AnUnknownPolicyNamesThoseThereAre) {
   const Outcome done = simulate_openb({"--policy", "fdg"});
   EXPECT_EQ(done.exit_code, 2);
