@@ -120,6 +120,7 @@ class RunningWatch:
 
     def __init__(self, server):
         self.seen = {}  # name -> (monotonic seconds, uid)
+        self.created = {}  # name -> monotonic seconds at which the API showed it
         self.changed = threading.Condition()
         self.connection = server.connect(timeout=600)
         self.connection.request("GET", PODS + "?watch=1")
@@ -130,10 +131,14 @@ class RunningWatch:
     def _read(self):
         try:
             for line in self.response:
-                if b'"phase":"Running"' not in line:
-                    continue
                 now = time.monotonic()
+                running = b'"phase":"Running"' in line
+                if not running and not line.startswith(b'{"type":"ADDED"'):
+                    continue
                 meta = json.loads(line)["object"]["metadata"]
+                self.created.setdefault(meta["name"], now)
+                if not running:
+                    continue
                 with self.changed:
                     self.seen.setdefault(meta["name"], (now, meta["uid"]))
                     self.changed.notify_all()
