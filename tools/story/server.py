@@ -32,11 +32,12 @@ def _traces(names: set[str]) -> set[str]:
     found |= {f"network interface {name}" for name in _entries("/sys/class/net")}
     tables = subprocess.run(["nft", "list", "tables"], text=True, stdout=subprocess.PIPE).stdout
     found |= {f"nftables {line}" for line in tables.splitlines()}
+    found |= {f"cgroup {folder}" for folder in Path("/sys/fs/cgroup").rglob("pod*") if folder.is_dir()}
     words = {trace: re.split(r"[^\w-]+", trace) for trace in found}
     return {
         trace
         for trace in found
-        if any(word.removeprefix("berth-") in names for word in words[trace])
+        if any(word.removeprefix("berth-").removeprefix("pod") in names for word in words[trace])
     }
 
 
