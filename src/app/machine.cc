@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "apiserver/server.h"
+#include "app/metrics.h"
 #include "app/providers.h"
 #include "bridge/scheduler.h"
 #include "controllers/runner.h"
@@ -52,6 +53,7 @@ struct Machine::Parts {
   std::unique_ptr<NodeLogs> logs;
   std::unique_ptr<NodeUsage> usage;
   std::unique_ptr<SchedulerExplanations> explanations;
+  std::unique_ptr<Metrics> metrics;
 };
 
 Machine::Machine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -99,8 +101,11 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   p.logs = std::make_unique<NodeLogs>(*p.agent);
   p.usage = std::make_unique<NodeUsage>(*p.agent, options.node_name);
   p.explanations = std::make_unique<SchedulerExplanations>(*p.scheduler);
-  p.server->provide(
-      {.logs = p.logs.get(), .usage = p.usage.get(), .explain = p.explanations.get()});
+  p.metrics = std::make_unique<Metrics>(api, *p.agent, *p.scheduler, kBuild);
+  p.server->provide({.logs = p.logs.get(),
+                     .usage = p.usage.get(),
+                     .explain = p.explanations.get(),
+                     .metrics = p.metrics.get()});
   return std::unique_ptr<Machine>(new Machine(std::move(parts)));
 }
 
@@ -115,27 +120,30 @@ std::string Machine::kubeconfig() const {
   return parts_->server->kubeconfig().string();
 }
 
-std::vector<std::string> Machine::remarks() const { return parts_->network->changes(); }
+std::vector<std::string> Machine::remarks() const {
+  return parts_->network->changes();
+}
 
 size_t Machine::stop(bool drain) {
   Parts& p = *parts_;
   if (p.agent == nullptr) return 0;
   p.controllers.reset();
-  p.scheduler.reset();
+  p.scheduler->stop();
   p.agent->stop(drain ? node::Agent::StopMode::kDrain : node::Agent::StopMode::kLeaveRunning);
-  // The providers answer until the server has stopped, though with nothing new.
+  // Until here the providers answer, though with nothing new.
   p.server->stop();
   const auto networks = p.network->list();
   const size_t running = networks ? networks->size() : 0;
-  if (running == 0) (void)p.network->cleanup_all();
+  if (running == 0) {
+    if (const auto cleaned = p.network->cleanup_all(); !cleaned)
+      spdlog::warn("the network is not cleaned up: {}", cleaned.error().to_string());
+  }
+  p.metrics.reset();
+  p.scheduler.reset();
   p.agent.reset();
   p.network.reset();
   p.server.reset();
   return running;
-}
-
-Result<> Machine::reload() {
-  return {};
 }
 
 }  // namespace berth::app

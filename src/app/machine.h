@@ -15,7 +15,6 @@ struct MachineOptions {
   std::string address = "127.0.0.1";
   int port = 0;
   std::string node_name;
-  std::string config_file;
   std::vector<std::string> emulated_devices;  ///< `nvidia.com/gpu=4:80Gi`
   std::vector<std::string> host_dirs;         ///< shown in the image `host` beside the system's own
   std::string cni_conf_dir;
@@ -43,8 +42,6 @@ class Machine {
   /// Pods go on running and the next start adopts them, unless `drain`: then they are stopped
   /// first. Answers how many pods go on running. The second call does nothing.
   size_t stop(bool drain);
-  /// Reads the configuration again (SIGHUP). A bad one is refused and the former one stays.
-  Result<> reload();
 
  private:
   struct Parts;

@@ -69,12 +69,7 @@ int serve(const ServeOptions& options, const Clock& clock) {
   fmt::print("Berth serves {}; kubeconfig {}\n", (*machine)->address(), (*machine)->kubeconfig());
   std::fflush(stdout);
 
-  for (int signal = signals.wait(); signal == SIGHUP; signal = signals.wait()) {
-    if (const auto reloaded = (*machine)->reload(); !reloaded)
-      spdlog::error("the configuration is as before: {}", reloaded.error().to_string());
-    else
-      spdlog::info("read the configuration again");
-  }
+  signals.wait();
   spdlog::info("stopping");
   if (const size_t running = (*machine)->stop(options.drain); running > 0)
     fmt::print(stderr,
@@ -100,8 +95,6 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
   command->add_option("--address", machine.address, "Address to listen on")->capture_default_str();
-  command->add_option("--config", machine.config_file,
-                      "A BerthConfiguration; SIGHUP reads it again");
   command->add_option("--node-name", machine.node_name, "Name of this machine")
       ->capture_default_str();
   command->add_option("--emulate-device", machine.emulated_devices,

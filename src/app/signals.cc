@@ -8,7 +8,7 @@ namespace berth::app {
 
 Signals::Signals() {
   sigemptyset(&set_);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set_, signal);
+  for (int signal : {SIGINT, SIGTERM}) sigaddset(&set_, signal);
   pthread_sigmask(SIG_BLOCK, &set_, &before_);
   std::signal(SIGPIPE, SIG_IGN);
 }

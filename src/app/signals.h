@@ -14,7 +14,7 @@ class Signals {
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
-  /// SIGINT, SIGTERM or SIGHUP.
+  /// SIGINT or SIGTERM.
   int wait() const;
 
  private:

@@ -461,7 +461,8 @@ struct Agent::State {
     const MachineCounters counters = machine_counters();
     fresh.machine.at = at;
     fresh.machine.window = options.usage_period;
-    fresh.machine.cpu_cores = rates.cores("/", counters.busy_ns, at, at - options.usage_period);
+    // The counter runs since boot, so the first sample of it says nothing yet.
+    fresh.machine.cpu_cores = rates.cores("/", counters.busy_ns, at, at);
     fresh.machine.memory_bytes = counters.memory_used_bytes;
     std::vector<std::shared_ptr<PodHost>> now_running;
     for (const auto& [uid, host] : pods) {
