@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -49,7 +50,22 @@ struct Standard {
   int err = -1;
 };
 
-/// posix_spawn with what a child must not inherit put right: signal mask and dispositions.
+/// Asio's sockets are not closed on exec: a child that outlives its parent would hold its port and
+/// its connections.
+void close_all_but(const std::vector<std::pair<int, int>>& keep,
+                   posix_spawn_file_actions_t& actions) {
+  std::set<int> kept;
+  for (const auto& [fd, target] : keep) kept.insert(target);
+  int next = 3;
+  for (const int target : kept) {
+    for (; next < target; ++next) posix_spawn_file_actions_addclose(&actions, next);
+    next = std::max(next, target + 1);
+  }
+  posix_spawn_file_actions_addclosefrom_np(&actions, next);
+}
+
+/// posix_spawn with what a child must not inherit put right: descriptors, signal mask and
+/// dispositions.
 Result<pid_t> spawn(const ProcessOptions& options, Standard standard) {
   if (options.argv.empty()) return fail(ErrorCode::kInternal, "no program to run");
   posix_spawn_file_actions_t actions;
@@ -75,6 +91,7 @@ Result<pid_t> spawn(const ProcessOptions& options, Standard standard) {
   }
   for (const auto& [fd, target] : options.keep)
     posix_spawn_file_actions_adddup2(&actions, fd, target);
+  close_all_but(options.keep, actions);
   if (!options.directory.empty())
     posix_spawn_file_actions_addchdir_np(&actions, options.directory.c_str());
 

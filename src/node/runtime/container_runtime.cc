@@ -130,9 +130,15 @@ Result<pid_t> ContainerRuntime::ensure_created(const Launch& launch) const {
   if (existing) BERTH_CHECK(remove(launch.id));
   auto created = create(launch);
   if (created) return created;
-  // A conmon whose Berth was killed may have been faster.
-  const auto raced = find(launch.id);
-  if (raced && raced->phase != Phase::kStopped) return raced->pid;
+  // A conmon whose Berth was killed may have been faster, or may be at it: then the folder is there
+  // before the state in it.
+  const bool races = created.error().to_string().find("already exists") != std::string::npos;
+  const platform::Deadline deadline(races ? kRuncTimeout : Duration::seconds(0));
+  do {
+    const auto raced = find(launch.id);
+    if (raced && raced->phase != Phase::kStopped) return raced->pid;
+    if (races) ::poll(nullptr, 0, 20);
+  } while (!deadline.passed());
   // A refused runc leaves nothing; a killed one leaves a folder that only --force removes.
   run_process(runc({"delete", "--force", launch.id}));
   return created;

@@ -37,6 +37,25 @@ TEST(Process, AChildThatDoesNotReadItsInputIsNoHarm) {
   EXPECT_EQ(run_process(options)->exit_code, 0);
 }
 
+TEST(Process, OnlyWhatIsKeptIsInherited) {
+  int own[2];
+  ASSERT_EQ(::pipe(own), 0);  // without close-on-exec, as Asio opens its sockets
+  ProcessOptions options = command({"sh", "-c", "echo kept >&9; ls -l /proc/$$/fd"});
+  options.keep = {{own[1], 9}};
+  const auto result = run_process(options);
+  ::close(own[1]);
+  char text[8] = {};
+  EXPECT_EQ(::read(own[0], text, sizeof text - 1), 5);
+  ::close(own[0]);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(std::string(text), "kept\n");
+  const std::string& listed = result->output;
+  const size_t at = listed.find(" 9 -> ") + 6;
+  const std::string pipe = listed.substr(at, listed.find('\n', at) - at);
+  EXPECT_NE(listed.find(pipe), std::string::npos);
+  EXPECT_EQ(listed.find(pipe), listed.rfind(pipe)) << listed;
+}
+
 TEST(Process, TheTimeoutKills) {
   ProcessOptions options = command({"sleep", "60"});
   options.timeout = Duration::milliseconds(50);
