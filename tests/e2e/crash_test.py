@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """kill -9 of `berth serve` at random points under load: what was acknowledged stays, and what runs goes on.
 
-By hand, `python3 tests/e2e/crash_test.py`: it still finds lost work (see its failures), so that ./test does not run it yet.
+By hand, `python3 tests/e2e/crash_test.py`: a container whose creation the kill cuts may still end with 137
+without having run, so that ./test does not run it yet.
 BERTH_CRASH_ROUNDS says how often it is killed (default 15), BERTH_CRASH_SEED which run it is.
 """
 
@@ -149,7 +150,9 @@ class CrashTest(unittest.TestCase):
         for (plural, name), version in list(self.ledger.items()):
             if plural == "pods" and version and chance.random() < 0.5:
                 if not self.server.exists("pods", name):
-                    self.fail(f"{name} was lost{self.events_of(name)}")
+                    self.assertIn("Preempted:", self.events_of(name), f"{name} was lost")
+                    self.ledger[(plural, name)] = None
+                    continue
                 if self.server.get("pods", name)["status"].get("phase") not in ("Failed", "Succeeded"):
                     self.ledger[(plural, name)] = None
                     self.server.delete("pods", name)
@@ -174,6 +177,9 @@ class CrashTest(unittest.TestCase):
         for key, version in self.ledger.items():
             if version is not None:
                 if key not in there:
+                    if "Preempted:" in self.events_of(key[1]):
+                        self.ledger[key] = None
+                        continue
                     self.fail(f"{key} was acknowledged and is lost{self.events_of(key[1])}")
                 self.assertGreaterEqual(there[key], version, f"{key} went back")
                 self.highest = max(self.highest, version)
@@ -213,6 +219,8 @@ class CrashTest(unittest.TestCase):
     def check_exit_codes(self) -> None:
         for (plural, name), version in self.ledger.items():
             if plural != "pods" or not version:
+                continue
+            if "Preempted:" in self.events_of(name):
                 continue
             item = self.server.get("pods", name)
             script = item["spec"]["containers"][0]["command"][-1]
