@@ -16,7 +16,7 @@ import time
 
 CLONE_NEWNET, MS_BIND, MNT_DETACH = 0x40000000, 4096, 2
 LIBC = ctypes.CDLL(None, use_errno=True)
-BRIDGE, SUBNET, GATEWAY = "berthbench0", "10.213.0.0/16", "10.213.0.1"
+BRIDGE, SUBNET, GATEWAY = "berthbench0", "198.18.0.0/16", "198.18.0.1"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
 PLUGINS = "/usr/lib/cni"
 
