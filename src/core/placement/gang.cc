@@ -128,11 +128,14 @@ bool place_exactly(const State& state, Trial& trial, const Entitlements& entitle
       return d.resource == shape.devices.resource;
     });
     if (named && devices != shape.devices.count) fits_here = false;
-    if (!fits_here) {
+    if (fits_here) trial.place(placement);
+    // The charge of a share by memory is known only on its device.
+    if (!fits_here ||
+        entitlements.above_limit(queue, {shape.request.cpu_milli, shape.request.memory_bytes,
+                                         task.charged_accelerator, task.charged_milli})) {
       trial.rollback(mark);
       return false;
     }
-    trial.place(placement);
   }
   return true;
 }
