@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -19,8 +18,6 @@ from stage import Stage
 
 PROMPT = "The harbour master"
 LOAD_SECONDS = 6.0
-# What the story itself keeps running meanwhile, and the training that has just ended.
-BATCH_LOAD = 4.0
 
 
 def deploy_untrained(stage: Stage) -> None:
@@ -111,7 +108,6 @@ def _measure(stage: Stage, what: str, url: str) -> dict[str, Any]:
 
 
 def hogs(stage: Stage) -> None:
-    busy = os.getloadavg()[0] - BATCH_LOAD > (os.cpu_count() or 1)
     quiet = _measure(stage, "without hogs", _address(stage))
     stage.apply("hogs.yaml")
     stage.wait_for("the CPU hog runs", lambda: _runs(stage, "cpu-hog"), 20)
@@ -126,13 +122,12 @@ def hogs(stage: Stage) -> None:
     stage.expect(f"the memory hog was stopped for its memory: {reason}", reason == "OOMKilled")
     stage.berth.run("delete", "pods", "-l", "app=hog")
     bare = _measure_without_berth(stage)
-    stays_put = held["p95_ms"] < max(3 * quiet["p95_ms"], quiet["p95_ms"] + 30, bare["p95_ms"])
-    if busy and not stays_put:
-        stage.terminal.say("others keep this machine busy: these figures say little", "product")
+    # Other load on the machine slows all three alike, so what the hogs add is judged by what they add unhindered.
+    added, unhindered = held["p95_ms"] - quiet["p95_ms"], bare["p95_ms"] - quiet["p95_ms"]
     stage.expect(
         f"the service's p95 stays put: {quiet['p95_ms']} ms, with hogs {held['p95_ms']} ms, "
         f"with hogs and without Berth {bare['p95_ms']} ms",
-        stays_put or busy,
+        added <= max(quiet["p95_ms"], unhindered / 2),
     )
     stage.expect("no request failed", held["failed"] == 0)
 
