@@ -145,9 +145,7 @@ core::NodeUpsert read_node(const Json& node) {
       spec.memory_bytes = bytes_of(device, "memoryBytes");
       spec.numa = static_cast<int16_t>(find_int(device, {"numa"}, -1));
       spec.healthy = find_bool(device, {"healthy"}, true);
-      const Json* busy = find(device, {"busy"});
-      spec.busy = busy != nullptr && ((busy->is_bool() && busy->get_bool()) ||
-                                      (busy->is_array() && !busy->get_array().empty()));
+      spec.busy = !find_string(device, {"busy"}).empty();  // it says who uses it
       event.devices.push_back(std::move(spec));
     }
   for (const auto& [key, value] : find_object(node, {"metadata", "labels"}))

@@ -66,7 +66,6 @@ std::string devices_annotation(const std::vector<Device>& devices) {
     std::string busy;
     for (const DeviceUser& user : d.busy_by)
       busy += fmt::format("{}{} (pid {})", busy.empty() ? "" : ", ", user.command, user.pid);
-    if (!d.healthy && busy.empty()) busy = "unhealthy";
     out.push_back(JsonObject{{"resource", d.resource},
                              {"id", d.id},
                              {"uuid", d.uuid},
@@ -74,6 +73,7 @@ std::string devices_annotation(const std::vector<Device>& devices) {
                              {"memoryBytes", d.memory_bytes},
                              {"numa", d.numa},
                              {"linkDomain", d.link_domain},
+                             {"healthy", d.healthy},
                              {"busy", busy}});
   }
   return boost::json::serialize(out);

@@ -118,7 +118,9 @@ class Overview {
       const std::string id(objects::find_string(device, {"id"}));
       const std::string_view busy = objects::find_string(device, {"busy"});
       std::string owner = owners[id];
-      if (owner.empty()) owner = busy.empty() ? "free" : fmt::format("not Berth's: {}", busy);
+      if (owner.empty() && !busy.empty()) owner = fmt::format("not Berth's: {}", busy);
+      if (owner.empty())
+        owner = objects::find_bool(device, {"healthy"}, true) ? "free" : "unhealthy";
       table.add(
           {"  " + id, std::string(objects::find_string(device, {"model"})),
            short_amount("memory", Quantity::from_bytes(objects::find_int(device, {"memoryBytes"}))),

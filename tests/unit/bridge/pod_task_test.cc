@@ -100,7 +100,7 @@ TEST(PodTask, LabelsAnnotationsAndGang) {
 
 TEST(ObjectEvents, NodesNameOrCountTheirDevices) {
   const core::NodeUpsert named = read_node(boost::json::parse(R"({"metadata":{"name":"n",
-    "annotations":{"berth.dev/devices":"[{\"resource\":\"nvidia.com/gpu\",\"id\":\"gpu-0\",\"memoryBytes\":1024,\"busy\":true}]"}},
+    "annotations":{"berth.dev/devices":"[{\"resource\":\"nvidia.com/gpu\",\"id\":\"gpu-0\",\"memoryBytes\":1024,\"busy\":\"trainer (pid 17)\"}]"}},
     "status":{"allocatable":{"cpu":"2","nvidia.com/gpu":"1"},"conditions":[{"type":"Ready","status":"True"}]}})"));
   ASSERT_EQ(named.devices.size(), 1u);
   EXPECT_TRUE(named.devices[0].busy);
