@@ -11,7 +11,7 @@
 #include "app/providers.h"
 #include "bridge/scheduler.h"
 #include "controllers/runner.h"
-#include "node/agent.h"
+#include "node/agent/agent.h"
 #include "node/devices/devices.h"
 #include "node/devices/emulated.h"
 #include "node/host/host.h"

@@ -9,7 +9,7 @@
 #include "apiserver/providers.h"
 #include "bridge/scheduler.h"
 #include "client/informer.h"
-#include "node/agent.h"
+#include "node/agent/agent.h"
 #include "platform/event_loop.h"
 
 namespace berth::app {

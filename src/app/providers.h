@@ -4,7 +4,7 @@
 
 #include "apiserver/providers.h"
 #include "bridge/scheduler.h"
-#include "node/agent.h"
+#include "node/agent/agent.h"
 
 /// What the API server asks of its siblings, answered by them. The server, the node agent and the
 /// scheduler know nothing of each other; these few lines join them.

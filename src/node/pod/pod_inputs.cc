@@ -1,5 +1,8 @@
 #include "node/pod/pod_inputs.h"
 
+#include <memory>
+#include <optional>
+
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
@@ -47,6 +50,13 @@ std::string_view word(InputKey::Kind kind) {
   return kind == InputKey::Kind::kSecret ? "secret" : "configmap";
 }
 
+struct PendingInputs {
+  PodInputs found;
+  size_t left = 0;
+  std::optional<Error> error;
+  std::function<void(Result<PodInputs>)> done;
+};
+
 }  // namespace
 
 std::set<InputKey> referenced_inputs(const PodSpec& pod) {
@@ -67,6 +77,48 @@ std::set<InputKey> referenced_inputs(const PodSpec& pod) {
     }
   }
   return out;
+}
+
+void fetch_inputs(client::ApiClient& api, platform::EventLoop& loop, const PodSpec& pod,
+                  std::function<void(Result<PodInputs>)> done) {
+  const auto keys = referenced_inputs(pod);
+  if (keys.empty()) return done(PodInputs{});
+  auto pending = std::make_shared<PendingInputs>();
+  pending->left = keys.size();
+  pending->done = std::move(done);
+  for (const InputKey& key : keys) {
+    auto answer = [&loop, pending, key](Result<SharedJson> object) {
+      loop.post([pending, key, object = std::move(object)] {
+        if (object)
+          pending->found[key] = *object;
+        else if (object.error().code == ErrorCode::kNotFound)
+          pending->found[key] = nullptr;
+        else
+          pending->error = object.error();
+        if (--pending->left > 0) return;
+        if (pending->error)
+          pending->done(std::unexpected(*pending->error));
+        else
+          pending->done(std::move(pending->found));
+      });
+    };
+    if (key.kind == InputKey::Kind::kToken) {
+      JsonObject spec = {
+          {"expirationSeconds", key.expiration_seconds},
+          {"boundObjectRef",
+           JsonObject{
+               {"apiVersion", "v1"}, {"kind", "Pod"}, {"name", pod.name}, {"uid", pod.uid}}}};
+      if (!key.audience.empty()) spec["audiences"] = JsonArray{key.audience};
+      api.create({{"", "v1", "serviceaccounts"}, pod.ns, key.name, "token"},
+                 JsonObject{{"apiVersion", "authentication.k8s.io/v1"},
+                            {"kind", "TokenRequest"},
+                            {"spec", std::move(spec)}},
+                 {}, std::move(answer));
+      continue;
+    }
+    const char* plural = key.kind == InputKey::Kind::kSecret ? "secrets" : "configmaps";
+    api.get({{"", "v1", plural}, pod.ns, key.name, {}}, std::move(answer));
+  }
 }
 
 Result<std::map<std::string, std::string>> input_values(const PodInputs& inputs,

@@ -2,13 +2,16 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 
 #include "base/error.h"
+#include "client/api_client.h"
 #include "node/pod/pod_spec.h"
 #include "objects/json.h"
+#include "platform/event_loop.h"
 
 namespace berth::node {
 
@@ -27,6 +30,10 @@ using PodInputs = std::map<InputKey, SharedJson>;
 
 /// Everything that the containers' environments and the volumes of the pod refer to.
 std::set<InputKey> referenced_inputs(const PodSpec& pod);
+
+/// Fetches them; `done` is called once, on the loop (at once when there are none).
+void fetch_inputs(client::ApiClient& api, platform::EventLoop& loop, const PodSpec& pod,
+                  std::function<void(Result<PodInputs>)> done);
 
 /// A key's value in a ConfigMap (`data`, `binaryData`) or a Secret, decoded. `kNotFound` names
 /// what is missing as the kubelet does.

@@ -1,4 +1,4 @@
-#include "node/agent.h"
+#include "node/agent/agent.h"
 
 #include <atomic>
 #include <chrono>

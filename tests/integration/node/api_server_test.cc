@@ -7,7 +7,7 @@
 
 #include "apiserver/server.h"
 #include "client/sync_client.h"
-#include "node/agent.h"
+#include "node/agent/agent.h"
 #include "node/network/network.h"
 #include "tests/integration/node/machine_parts.h"
 #include "tests/integration/node/sandbox.h"

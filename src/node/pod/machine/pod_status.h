@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "node/pod/pod_record.h"
+#include "node/pod/machine/pod_record.h"
 #include "node/pod/pod_spec.h"
 #include "objects/json.h"
 

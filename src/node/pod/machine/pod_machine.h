@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "node/pod/pod_record.h"
+#include "node/pod/machine/pod_record.h"
+#include "node/pod/machine/probe_tracker.h"
 #include "node/pod/pod_spec.h"
-#include "node/pod/probe_tracker.h"
 #include "objects/json.h"
 
 namespace berth::node {
@@ -126,6 +126,7 @@ class PodMachine {
   const PodState& record() const { return record_; }
   const Json& status() const { return status_; }
 
+  // The events are in pod_machine.cc, what follows from them in steps.cc and transitions.cc.
  private:
   /// What is only known while Berth runs.
   struct Live {

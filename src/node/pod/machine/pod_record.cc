@@ -1,4 +1,4 @@
-#include "node/pod/pod_record.h"
+#include "node/pod/machine/pod_record.h"
 
 #include <array>
 #include <utility>

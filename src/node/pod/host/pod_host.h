@@ -8,46 +8,17 @@
 #include <vector>
 
 #include "base/time.h"
-#include "client/api_client.h"
-#include "node/cgroup/cgroup_tree.h"
-#include "node/devices/device_source.h"
-#include "node/event_recorder.h"
 #include "node/images/image_store.h"
-#include "node/network/pod_network.h"
-#include "node/pod/container_setup.h"
+#include "node/pod/host/node_context.h"
+#include "node/pod/host/pod_reporter.h"
+#include "node/pod/host/pod_work.h"
+#include "node/pod/machine/pod_machine.h"
 #include "node/pod/pod_inputs.h"
-#include "node/pod/pod_machine.h"
 #include "node/pod/pod_paths.h"
 #include "node/pod/prober.h"
-#include "node/runtime/container_runtime.h"
-#include "node/work_pool.h"
 #include "platform/event_loop.h"
 
 namespace berth::node {
-
-/// What all pods of a node share. Everything outlives every pod.
-struct NodeContext {
-  const Clock& clock;
-  platform::EventLoop& loop;
-  client::ApiClient& api;
-  PodNetwork& network;
-  ImageStore& images;
-  DeviceSource& devices;
-  const ContainerRuntime& runtime;
-  const CgroupTree& cgroups;
-  const HostAbilities& host;
-  EventRecorder& events;
-  WorkPool& work;    ///< runc, CNI, mounts
-  WorkPool& probes;  ///< probes and hooks, so that slow ones hold up nothing else
-  std::string data_dir;
-  std::string cgroup_root;
-  PodSurroundings surroundings;  ///< without the pod's own addresses
-  VolumeOptions volumes;
-  int64_t pids_per_pod = 0;
-};
-
-/// The cgroup of a pod, by its class: ROOT/podUID, ROOT/burstable/podUID, ROOT/besteffort/podUID.
-std::string pod_cgroup(const std::string& root, QosClass qos, const std::string& uid);
 
 /// One pod on this machine: carries out what its machine asks for, on the pools, and brings the
 /// answers back to the loop. Lives on the loop's thread.
@@ -59,7 +30,7 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   PodMachine& machine() { return machine_; }
   const PodSpec& pod() const { return *spec_; }
   const PodPaths& paths() const { return paths_; }
-  std::string cgroup() const;
+  std::string cgroup() const { return pod_cgroup(context_.cgroup_root, *spec_); }
   std::string log_folder() const;
 
   /// Begins; the folder is made and the object written first.
@@ -97,18 +68,13 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
 
  private:
   using Spec = std::shared_ptr<const PodSpec>;
-  struct Prepared;
-  struct PendingInputs;
-
   /// Calls the machine, then does what it asked for.
   void drive(const std::function<void(PodMachine&, Time)>& call);
   void flush();
   /// Runs `job` on a pool, then `then` with its result on the loop, unless this pod is gone.
   template <class Job, class Then>
   void off_loop(WorkPool& pool, Job job, Then then);
-  void fetch_inputs(std::function<void(Result<PodInputs>)> done);
   void prepare_with(Result<PodInputs> inputs);
-  void send_status();
   ProbeTarget target(const std::string& container, int attempt) const;
   void finish_if_over();
   /// The whole pod is on its way out, not one container of it.
@@ -121,17 +87,19 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   std::function<void(const std::string&)> on_finished_;
   std::vector<std::function<void()>> deferred_;
   std::optional<platform::EventLoop::TimerId> timer_;
-  std::shared_ptr<const Prepared> prepared_;
+  std::shared_ptr<const PreparedPod> prepared_;
   std::unordered_map<std::string, ImageHandle> images_;
   std::unordered_map<std::string, int> pids_;
   /// An exit that came before the answer to its start.
   std::unordered_map<std::string, int> starting_;
   std::unordered_map<std::string, bool> early_exits_;
   std::vector<std::pair<std::string, int>> awaiting_namespace_;
-  std::optional<Json> unsent_;
-  bool sending_ = false;
+  std::shared_ptr<PodReporter> reporter_;
   bool finished_ = false;
   bool refused_ = false;
 };
+
+/// The pods of a node, by uid.
+using PodHosts = std::unordered_map<std::string, std::shared_ptr<PodHost>>;
 
 }  // namespace berth::node

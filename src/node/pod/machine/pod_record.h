@@ -54,6 +54,11 @@ struct ContainerRecord {
   ResourceAmounts limits;
 };
 
+/// Something of it may be running.
+inline bool alive(const ContainerRecord& c) {
+  return c.stage == Stage::kStarting || c.stage == Stage::kRunning || c.stage == Stage::kStopping;
+}
+
 struct ConditionRecord {
   bool status = false;
   Time since;

@@ -1,4 +1,4 @@
-#include "node/pod/pod_status.h"
+#include "node/pod/machine/pod_status.h"
 
 #include <algorithm>
 #include <optional>

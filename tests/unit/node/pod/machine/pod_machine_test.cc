@@ -1,4 +1,4 @@
-#include "node/pod/pod_machine.h"
+#include "node/pod/machine/pod_machine.h"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
