@@ -74,6 +74,7 @@ class Scenario {
         {"gone", &Scenario::on_gone},       {"stopped", &Scenario::on_stopped},
         {"lost", &Scenario::on_lost},       {"sample", &Scenario::on_sample},
         {"unbound", &Scenario::on_unbound}, {"checkpoint", &Scenario::on_checkpoint},
+        {"refuse", &Scenario::on_refuse},
     };
     const auto found = kSteps.find(line.verb);
     ASSERT_TRUE(found != kSteps.end()) << at(line) << "unknown step `" << line.verb << "`";
@@ -291,6 +292,8 @@ class Scenario {
   void on_unbound(Line& line) {
     state_.apply(TaskRemove{name(line)}), state_.apply(tasks_[name(line)]);
   }
+  /// The next binding of each comes to nothing.
+  void on_refuse(Line& line) { refused_.insert(line.words.begin(), line.words.end()); }
   void on_sample(Line& line) {
     NodeSample sample{.node = name(line)};
     sample.cpu_permille = static_cast<int32_t>(units(line, "cpu", "-1"));
@@ -398,7 +401,9 @@ class Scenario {
     for (const Action& action : plan_.actions) {
       const auto* bind = std::get_if<Bind>(&action);
       if (bind == nullptr) continue;
-      state_.apply(BindDone{bind->place.task, true});
+      const bool refused = refused_.erase(bind->place.task) > 0;
+      state_.apply(BindDone{bind->place.task, !refused});
+      if (refused) continue;
       TaskUpsert running = tasks_[bind->place.task];
       running.phase = TaskPhase::kRunning;
       running.node = bind->place.node;
@@ -413,6 +418,7 @@ class Scenario {
   std::filesystem::path path_;
   State state_;
   std::map<std::string, TaskUpsert> tasks_;
+  std::set<std::string, std::less<>> refused_;
   std::map<std::string, GangUpsert> gangs_;
   int64_t arrivals_ = 0;
   uint64_t plan_id_ = 0;

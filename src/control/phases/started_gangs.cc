@@ -1,6 +1,7 @@
 #include "control/phases/started_gangs.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace berth::control {
 
@@ -8,29 +9,27 @@ using namespace core;  // NOLINT: the cycle is written in the core's terms
 
 namespace {
 
+bool carried_out(const Decision& d, const Gang& gang) {
+  return std::all_of(gang.intent.begin(), gang.intent.end(), [&](const Placement& member) {
+    return d.state.task(member.task).phase >= TaskPhase::kBound;
+  });
+}
+
+/// What is not bound of its intent goes where it was meant to go, if that makes the gang whole: a
+/// member more of a gang that cannot be is one more to evict.
 void roll_forward(Decision& d, GangId id) {
   const Gang& gang = d.state.gang(id);
-  const bool carried_out =
-      std::all_of(gang.intent.begin(), gang.intent.end(), [&](const Placement& member) {
-        return d.state.task(member.task).phase >= TaskPhase::kBound;
-      });
-  if (carried_out) {
-    d.act(ClearIntent{gang.name});
-    return;
-  }
   Entitlements entitlements(d.state);
+  const size_t mark = d.trial.mark();
+  d.trial.lift(id);
+  std::vector<Placement> placed;
   for (const Placement& member : gang.intent) {
     if (d.state.task(member.task).phase != TaskPhase::kPending) continue;
-    d.trial.lift(id);
     const Placement one[] = {member};
-    if (!place_exactly(d.state, d.trial, entitlements, one)) continue;
-    d.act(Bind{d.state.spell(member), false});
+    if (place_exactly(d.state, d.trial, entitlements, one)) placed.push_back(member);
   }
-  // Nothing of it came about: it starts anew.
-  if (d.running(gang) == 0) {
-    d.act(ClearIntent{gang.name});
-    d.wake_at(d.state.now() + Duration::milliseconds(1));
-  }
+  if (d.running(gang) < gang.min) return d.trial.rollback(mark);
+  for (const Placement& member : placed) d.act(Bind{d.state.spell(member), false});
 }
 
 void evict_whole(Decision& d, GangId id, EvictReason reason) {
@@ -38,33 +37,65 @@ void evict_whole(Decision& d, GangId id, EvictReason reason) {
     if (runs(d.state.task(task))) d.evict(task, reason, {});
 }
 
+/// Since when it runs with less than its minimum (marked the first time); nothing where it does
+/// not.
+std::optional<Time> short_since(Decision& d, const Gang& gang) {
+  const size_t holding = d.running(gang);
+  if (!gang.declared || holding == 0 || holding >= gang.min) return std::nullopt;
+  if (gang.below_min_since.ns != 0) return gang.below_min_since;
+  d.act(MarkBroken{gang.name, d.state.now()});
+  return d.state.now();
+}
+
+/// Whole within the intent's time, or evicted whole. Bindings that fail are tried again until then;
+/// the time counts from the first that failed.
+void finish_starting(Decision& d, GangId id) {
+  const Gang& gang = d.state.gang(id);
+  const auto settle = [&] {
+    d.act(ClearIntent{gang.name});
+    if (gang.below_min_since.ns != 0) d.act(MarkBroken{gang.name, std::nullopt});
+  };
+  if (carried_out(d, gang)) return settle();
+  if (const std::optional<Time> since = short_since(d, gang)) {
+    const Time end = *since + d.state.policy().intent_timeout;
+    if (end <= d.state.now()) {
+      evict_whole(d, id, EvictReason::kGangIncomplete);
+      return d.act(ClearIntent{gang.name});
+    }
+    d.wake_at(end);
+  }
+  roll_forward(d, id);
+  if (d.running(gang) > 0) return;
+  // Nothing of it came about: it starts anew.
+  settle();
+  d.wake_at(d.state.now() + Duration::milliseconds(1));
+}
+
+/// A running gang that lost members is made whole within its queue's time, or goes whole.
+void finish_running(Decision& d, GangId id) {
+  const Gang& gang = d.state.gang(id);
+  const std::optional<Time> since = short_since(d, gang);
+  if (!since) {
+    if (gang.below_min_since.ns != 0) d.act(MarkBroken{gang.name, std::nullopt});
+    return;
+  }
+  const QueueTimes& times =
+      gang.queue.valid() ? d.state.queue(gang.queue).times : d.state.policy().default_times;
+  const Time end = *since + times.replace_timeout;
+  if (end <= d.state.now()) return evict_whole(d, id, EvictReason::kGangBroken);
+  d.wake_at(end);
+}
+
 }  // namespace
 
 void finish_started_gangs(Decision& d) {
   for (size_t i = 0; i < d.state.gangs().size(); ++i) {
     const GangId id{static_cast<uint32_t>(i)};
-    const Gang& gang = d.state.gangs()[i];
-    if (!gang.alive) continue;
-    if (!gang.intent.empty()) roll_forward(d, id);
-    const size_t holding = d.running(gang);
-    const bool broken = gang.declared && holding > 0 && holding < gang.min;
-    if (!broken) {
-      if (gang.below_min_since.ns != 0) d.act(MarkBroken{gang.name, std::nullopt});
-      continue;
-    }
-    // Starting gangs are whole within the intent's time, running ones within their queue's.
-    const bool starting = !gang.intent.empty();
-    const Duration patience = starting             ? d.state.policy().intent_timeout
-                              : gang.queue.valid() ? d.state.queue(gang.queue).times.replace_timeout
-                                                   : d.state.policy().default_times.replace_timeout;
-    const Time since = gang.below_min_since.ns != 0 ? gang.below_min_since : d.state.now();
-    if (gang.below_min_since.ns == 0) d.act(MarkBroken{gang.name, since});
-    if (d.state.now() < since + patience) {
-      d.wake_at(since + patience);
-      continue;
-    }
-    evict_whole(d, id, starting ? EvictReason::kGangIncomplete : EvictReason::kGangBroken);
-    if (starting) d.act(ClearIntent{gang.name});
+    if (!d.state.gang(id).alive) continue;
+    if (d.state.gang(id).intent.empty())
+      finish_running(d, id);
+    else
+      finish_starting(d, id);
   }
 }
 

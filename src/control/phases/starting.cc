@@ -17,12 +17,34 @@ class Starting {
  public:
   explicit Starting(Decision& d) : d_(d) {}
 
+  /// What was vacated for a gang is its own: it starts before others look for room. (Else they
+  /// would see a device as kept that, a moment later, has room for them beside it.)
+  bool take_up_claim(GangId id) {
+    const HeldClaim* claim = d_.claim_of(id);
+    if (claim == nullptr || claim->reservation) return false;
+    const std::vector<TaskId> tasks = wanted(d_.state.gang(id));
+    const std::vector<Placement> members = claim->members;
+    if (!covers(members, tasks)) return false;
+    const size_t mark = d_.trial.mark();
+    d_.trial.lift(id);
+    if (!place_exactly(d_.state, d_.trial, d_.entitlements(), members)) {
+      d_.trial.rollback(mark);
+      return false;
+    }
+    d_.start(id, members, false);
+    return true;
+  }
+
   void serve(GangId id) {
     const Gang& gang = d_.state.gang(id);
-    std::vector<TaskId> tasks = d_.pending(gang);
+    const std::vector<TaskId> tasks = wanted(gang);
     const size_t have = d_.running(gang);
-    tasks.resize(std::min(tasks.size(), gang.min - have));
     ++d_.position[gang.queue.index()];
+    if (have + tasks.size() < gang.min) {
+      // Those of it that ran yielded a moment ago, in this very pass.
+      if (d_.claim_of(id) != nullptr) d_.drop_claim(id);
+      return d_.wait(id, ReasonCode::kGangIncomplete);
+    }
 
     const HeldClaim* claim = d_.claim_of(id);
     std::optional<Attempt> attempt;
@@ -65,6 +87,13 @@ class Starting {
   }
 
  private:
+  /// The members that would make it whole, or all there are.
+  std::vector<TaskId> wanted(const Gang& gang) const {
+    std::vector<TaskId> tasks = d_.pending(gang);
+    tasks.resize(std::min(tasks.size(), gang.min - d_.running(gang)));
+    return tasks;
+  }
+
   /// Gangs whose members ask for the same under the same conditions fail the same way, as long as
   /// nothing was freed in between: nothing is, within a pass.
   struct Attempt {
@@ -235,6 +264,9 @@ class Starting {
 
 void start_minimums(Decision& d, std::vector<GangId> gangs) {
   Starting starting(d);
+  std::sort(gangs.begin(), gangs.end(),
+            [&](GangId a, GangId b) { return serves_before(d.state.gang(a), d.state.gang(b)); });
+  std::erase_if(gangs, [&](GangId gang) { return starting.take_up_claim(gang); });
   ServiceOrder order(d.state, d.entitlements(), std::move(gangs));
   while (const std::optional<GangId> gang = order.next()) starting.serve(*gang);
 }

@@ -250,6 +250,26 @@ class Search {
     for (TaskId task : unit.victim.tasks) trial_.vacate(task);
   }
 
+  bool any_reclaimed(const std::vector<size_t>& units) const {
+    return std::any_of(units.begin(), units.end(),
+                       [&](size_t i) { return units_[i].victim.reason == EvictReason::kReclaim; });
+  }
+
+  /// With what the gang would really be charged: is the queue that was compared with each victim's
+  /// still entitled to it?
+  bool keeps_its_claim(const std::vector<size_t>& units, const Usage& charged) const {
+    const QueueId own = state_.gang(gang_).queue;
+    QueueId checked;
+    for (size_t i : units) {
+      if (units_[i].victim.reason != EvictReason::kReclaim) continue;
+      const QueueId mine = entitlements_.below_common_ancestor(own, units_[i].queue).first;
+      if (mine == checked) continue;
+      if (entitlements_.standing(mine, charged) < standing_of(mine)) return false;
+      checked = mine;
+    }
+    return true;
+  }
+
   /// Does the gang fit now, and does its claim hold for the kinds that it got?
   std::vector<Placement> fit(const std::vector<size_t>& units) {
     const size_t mark = trial_.mark();
@@ -259,13 +279,7 @@ class Search {
       add_to(charged, charge_of(state_.task(placement.task)));
     trial_.rollback(mark);
     if (!fit.whole()) return {};
-    const bool reclaims = std::any_of(units.begin(), units.end(), [&](size_t i) {
-      return units_[i].victim.reason == EvictReason::kReclaim;
-    });
-    for (const auto& [queue, standing] : standings_)
-      if (reclaims && standing != Entitlements::Standing::kNone &&
-          entitlements_.standing(queue, charged) < standing)
-        return {};
+    if (!keeps_its_claim(units, charged)) return {};
     return std::move(fit.placed);
   }
 
@@ -327,7 +341,15 @@ class Search {
     }
     order.resize(low);
     drop_untouched(order, placed);
-    // The last chosen is the one to be spared first.
+    spare(order, placed);
+    Preemption found{{}, std::move(placed)};
+    for (size_t unit : order) found.victims.push_back(units_[unit].victim);
+    return found;
+  }
+
+  /// Gives back whom it can, the last chosen first. Without any that other queues must give up, the
+  /// gang need no longer be entitled to others' devices: then all are looked at once more.
+  void spare(std::vector<size_t>& order, std::vector<Placement>& placed) {
     for (size_t i = order.size(); i > 0 && order.size() > 1; --i) {
       std::vector<size_t> fewer = order;
       fewer.erase(fewer.begin() + static_cast<ptrdiff_t>(i - 1));
@@ -335,12 +357,11 @@ class Search {
       if (fewer.size() == order.size()) continue;
       std::vector<Placement> fits_here = fit_without(fewer);
       if (fits_here.empty()) continue;
+      const bool none_left = any_reclaimed(order) && !any_reclaimed(fewer);
       order = std::move(fewer);
       placed = std::move(fits_here);
+      if (none_left) i = order.size() + 1;
     }
-    Preemption found{{}, std::move(placed)};
-    for (size_t unit : order) found.victims.push_back(units_[unit].victim);
-    return found;
   }
 
   /// Victims on none of the nodes that the gang goes to need not yield for those places (unless a
