@@ -74,7 +74,7 @@ class Scenario {
         {"gone", &Scenario::on_gone},       {"stopped", &Scenario::on_stopped},
         {"lost", &Scenario::on_lost},       {"sample", &Scenario::on_sample},
         {"unbound", &Scenario::on_unbound}, {"checkpoint", &Scenario::on_checkpoint},
-        {"refuse", &Scenario::on_refuse},
+        {"refuse", &Scenario::on_refuse},   {"weigh", &Scenario::on_weigh},
     };
     const auto found = kSteps.find(line.verb);
     ASSERT_TRUE(found != kSteps.end()) << at(line) << "unknown step `" << line.verb << "`";
@@ -115,6 +115,13 @@ class Scenario {
   void on_profile(Line& line) {
     PolicySet policy = state_.policy();
     policy.profile = name(line);
+    state_.apply(policy);
+  }
+
+  void on_weigh(Line& line) {
+    PolicySet policy = state_.policy();
+    policy.accelerator_weights_milli.emplace_back(
+        name(line) == "gpu" ? "nvidia.com/gpu" : name(line), milli(line, "as", "1"));
     state_.apply(policy);
   }
 

@@ -142,7 +142,8 @@ struct BindDone {
 /// Configuration.
 struct PolicySet {
   std::string profile = "pack";  ///< of placement
-  /// Weights of accelerator kinds in fair shares, in thousandths; 1000 where none is given.
+  /// Weights of accelerators in fair shares, in thousandths, by model or by resource (for its
+  /// models without a row of their own); 1000 where none is given.
   std::vector<std::pair<std::string, int64_t>> accelerator_weights_milli{};
   /// Where a task names a queue that is not there (and `default` is not either): wait, or run in
   /// a queue made for it.

@@ -78,8 +78,7 @@ AcceleratorId State::accelerator(NameId model, NameId resource) {
       return AcceleratorId{static_cast<uint8_t>(i)};
   if (accelerators_.size() == kMaxAccelerators) return AcceleratorId{kMaxAccelerators - 1};
   accelerators_.push_back({name, resource});
-  for (const auto& [key, weight] : policy_.accelerator_weights_milli)
-    if (names_.text(name) == key) accelerators_.back().weight_milli = weight;
+  accelerators_.back().weight_milli = weight_of(accelerators_.back());
   refresh_masks();
   return AcceleratorId{static_cast<uint8_t>(accelerators_.size() - 1)};
 }

@@ -168,6 +168,7 @@ class State {
   void link_queues();
   void refresh_masks();
   AcceleratorId accelerator(NameId model, NameId resource);
+  int64_t weight_of(const Accelerator& accelerator) const;
   DeviceSet resolve_devices(Node& node, NameId resource, std::span<const std::string> ids);
   LabelSetId intern_labels(std::span<const std::pair<std::string, std::string>> labels);
 

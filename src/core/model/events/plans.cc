@@ -12,11 +12,16 @@ void State::on(const Tick& event) {
 
 void State::on(const PolicySet& event) {
   policy_ = event;
-  for (Accelerator& accelerator : accelerators_) {
-    accelerator.weight_milli = 1000;
-    for (const auto& [key, weight] : event.accelerator_weights_milli)
-      if (names_.text(accelerator.name) == key) accelerator.weight_milli = weight;
+  for (Accelerator& accelerator : accelerators_) accelerator.weight_milli = weight_of(accelerator);
+}
+
+int64_t State::weight_of(const Accelerator& accelerator) const {
+  int64_t of_resource = 1000;
+  for (const auto& [key, weight] : policy_.accelerator_weights_milli) {
+    if (names_.text(accelerator.name) == key) return weight;
+    if (names_.text(accelerator.resource) == key) of_resource = weight;
   }
+  return of_resource;
 }
 
 void State::on(const PlanCommit& event) {
