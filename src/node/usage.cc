@@ -55,8 +55,11 @@ MachineCounters machine_counters() {
     ++field;
   }
   out.busy_ns = ticks * (1'000'000'000 / ::sysconf(_SC_CLK_TCK));
+  for (const std::string_view row : split(stat, '\n'))
+    out.cpus += row.starts_with("cpu") && row.size() > 3 && row[3] != ' ' ? 1 : 0;
   const std::string memory = read_file("/proc/meminfo").value_or("");
-  out.memory_used_bytes = meminfo(memory, "MemTotal:") - meminfo(memory, "MemAvailable:");
+  out.memory_bytes = meminfo(memory, "MemTotal:");
+  out.memory_used_bytes = out.memory_bytes - meminfo(memory, "MemAvailable:");
   return out;
 }
 

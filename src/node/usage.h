@@ -38,6 +38,8 @@ struct MachineUsage {
   Duration window;
   double cpu_cores = 0;
   int64_t memory_bytes = 0;
+  int64_t cpus = 0;                ///< that it has online
+  int64_t memory_total_bytes = 0;  ///< that it has
 };
 
 /// The newest samples. Only pods that run are here.
@@ -65,10 +67,12 @@ class UsageRates {
 };
 
 /// Busy time of all CPUs in nanoseconds (/proc/stat) and memory that is not available
-/// (/proc/meminfo).
+/// (/proc/meminfo), and how much of each there is.
 struct MachineCounters {
   int64_t busy_ns = 0;
+  int64_t cpus = 0;
   int64_t memory_used_bytes = 0;
+  int64_t memory_bytes = 0;
 };
 MachineCounters machine_counters();
 

@@ -36,6 +36,8 @@ struct AgentOptions {
   int64_t reserved_memory_bytes = 256 << 20;
   int64_t reserved_disk_bytes = 1 << 30;
   Duration usage_period = Duration::seconds(10);
+  /// Told of each window's samples, on the agent's thread.
+  std::function<void(const UsageSnapshot&)> on_usage = {};
   Duration device_period = Duration::seconds(15);  ///< how often to look who else uses devices
   size_t workers = 8;                              ///< threads for runc, CNI and mounts
   std::string cgroup_root = "/berth";

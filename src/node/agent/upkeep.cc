@@ -14,10 +14,15 @@ namespace {
 const client::Resource kPods = {"", "v1", "pods"};
 /// ConfigMaps, Secrets and tokens in volumes are renewed this often.
 constexpr Duration kRefreshPeriod = Duration::seconds(60);
+/// Whose rate that of the whole machine is.
+const std::string kMachine = "/";
 
 }  // namespace
 
 void Upkeep::start() {
+  // The counter runs since boot: the first window begins here.
+  const Time now = parts_.context.clock.now();
+  rates_.cores(kMachine, machine_counters().busy_ns, now, now);
   schedule_sampling();
   schedule_device_check();
 }
@@ -40,9 +45,10 @@ void Upkeep::sample() {
   const MachineCounters counters = machine_counters();
   fresh.machine.at = at;
   fresh.machine.window = parts_.options.usage_period;
-  // The counter runs since boot, so the first sample of it says nothing yet.
-  fresh.machine.cpu_cores = rates_.cores("/", counters.busy_ns, at, at);
+  fresh.machine.cpu_cores = rates_.cores(kMachine, counters.busy_ns, at, at);
   fresh.machine.memory_bytes = counters.memory_used_bytes;
+  fresh.machine.cpus = counters.cpus;
+  fresh.machine.memory_total_bytes = counters.memory_bytes;
   std::vector<std::shared_ptr<PodHost>> now_running;
   for (const auto& [uid, host] : parts_.pods) {
     if (host->machine().record().ended) {
@@ -59,6 +65,7 @@ void Upkeep::sample() {
     fresh.devices = std::move(snapshot_.devices);
     snapshot_ = std::move(fresh);
   }
+  if (parts_.options.on_usage) parts_.options.on_usage(usage());
   measure_disks(now_running);
   sample_devices();
   share_cpu_of_burstable();
