@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "apiserver/server.h"
+#include "app/measured_use.h"
 #include "app/metrics.h"
 #include "app/providers.h"
 #include "bridge/scheduler.h"
@@ -14,6 +15,7 @@
 #include "node/agent/agent.h"
 #include "node/devices/devices.h"
 #include "node/devices/emulated.h"
+#include "node/event_recorder.h"
 #include "node/host/host.h"
 #include "node/images/oci_store.h"
 #include "node/network/network.h"
@@ -46,6 +48,7 @@ struct Machine::Parts {
   std::unique_ptr<node::OciStore> images;
   std::unique_ptr<node::Devices> devices;
   std::unique_ptr<node::Network> network;
+  std::unique_ptr<MeasuredUse> measured;
   std::unique_ptr<node::Agent> agent;
   std::unique_ptr<bridge::Scheduler> scheduler;
   std::unique_ptr<controllers::Runner> controllers;
@@ -54,9 +57,11 @@ struct Machine::Parts {
   std::unique_ptr<NodeUsage> usage;
   std::unique_ptr<SchedulerExplanations> explanations;
   std::unique_ptr<Metrics> metrics;
+  std::unique_ptr<node::EventRecorder> events;  ///< on the thread of `Machine`'s caller
 };
 
-Machine::Machine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Machine::Machine(std::unique_ptr<Parts> parts, std::string node_name, const Clock& clock)
+    : node_name_(std::move(node_name)), clock_(clock), parts_(std::move(parts)) {}
 
 Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, const Clock& clock) {
   BERTH_CHECK(node::check_host());
@@ -90,23 +95,31 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   agent.allow_host_network = options.allow_host_network;
   agent.allow_privileged = options.allow_privileged;
   agent.cgroup_root = kCgroupRoot;
+  p.measured = std::make_unique<MeasuredUse>(options.node_name);
+  agent.on_usage = [feed = p.measured.get()](const node::UsageSnapshot& usage) {
+    feed->window(usage);
+  };
   BERTH_TRY(p.agent, node::Agent::start(std::move(agent)));
   BERTH_TRY(p.scheduler, bridge::Scheduler::start({.client = api,
                                                    .clock = clock,
                                                    .journal_dir = options.data_dir + "/journal",
+                                                   .configuration = scheduler_configuration(
+                                                       options.configuration, clock.now()),
                                                    .build = kBuild,
                                                    .log = log_line}));
+  p.measured->feed(p.scheduler.get());
   BERTH_TRY(p.controllers, controllers::Runner::start({.client = api, .clock = clock}));
 
   p.logs = std::make_unique<NodeLogs>(*p.agent);
   p.usage = std::make_unique<NodeUsage>(*p.agent, options.node_name);
   p.explanations = std::make_unique<SchedulerExplanations>(*p.scheduler);
   p.metrics = std::make_unique<Metrics>(api, *p.agent, *p.scheduler, kBuild);
+  p.events = std::make_unique<node::EventRecorder>(api, clock, options.node_name);
   p.server->provide({.logs = p.logs.get(),
                      .usage = p.usage.get(),
                      .explain = p.explanations.get(),
                      .metrics = p.metrics.get()});
-  return std::unique_ptr<Machine>(new Machine(std::move(parts)));
+  return std::unique_ptr<Machine>(new Machine(std::move(parts), options.node_name, clock));
 }
 
 Machine::~Machine() {
@@ -124,10 +137,23 @@ std::vector<std::string> Machine::remarks() const {
   return parts_->network->changes();
 }
 
+Result<> Machine::configure(const Configuration& configuration) {
+  return parts_->scheduler->configure(scheduler_configuration(configuration, clock_.now()));
+}
+
+void Machine::tell(bool warning, const std::string& reason, const std::string& message) {
+  log_line(warning, message);
+  // As kubelets do: events about a node bear its name as uid, where `kubectl describe` looks.
+  parts_->events->record(
+      {.kind = "Node", .ns = {}, .name = node_name_, .uid = node_name_, .container = {}}, warning,
+      reason, message);
+}
+
 size_t Machine::stop(bool drain) {
   Parts& p = *parts_;
   if (p.agent == nullptr) return 0;
   p.controllers.reset();
+  p.measured->feed(nullptr);
   p.scheduler->stop();
   p.agent->stop(drain ? node::Agent::StopMode::kDrain : node::Agent::StopMode::kLeaveRunning);
   // Until here the providers answer, though with nothing new.
@@ -138,6 +164,7 @@ size_t Machine::stop(bool drain) {
     if (const auto cleaned = p.network->cleanup_all(); !cleaned)
       spdlog::warn("the network is not cleaned up: {}", cleaned.error().to_string());
   }
+  p.events.reset();
   p.metrics.reset();
   p.scheduler.reset();
   p.agent.reset();

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "app/configuration.h"
 #include "base/error.h"
 #include "base/time.h"
 
@@ -20,6 +21,7 @@ struct MachineOptions {
   std::string cni_conf_dir;
   std::string pod_subnet;
   std::string service_subnet;
+  Configuration configuration{};
   bool allow_host_path = false;
   bool allow_host_network = false;
   bool allow_privileged = false;
@@ -39,13 +41,21 @@ class Machine {
   /// What was changed on this host: a sentence each.
   std::vector<std::string> remarks() const;
 
+  /// From now on, and again when a price begins to apply.
+  Result<> configure(const Configuration& configuration);
+  /// An Event about this machine, and a line in the log.
+  void tell(bool warning, const std::string& reason, const std::string& message);
+
   /// Pods go on running and the next start adopts them, unless `drain`: then they are stopped
   /// first. Answers how many pods go on running. The second call does nothing.
   size_t stop(bool drain);
 
  private:
   struct Parts;
-  explicit Machine(std::unique_ptr<Parts> parts);
+  Machine(std::unique_ptr<Parts> parts, std::string node_name, const Clock& clock);
+
+  const std::string node_name_;
+  const Clock& clock_;
   std::unique_ptr<Parts> parts_;
 };
 

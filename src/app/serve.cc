@@ -1,17 +1,23 @@
 #include "app/serve.h"
 
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "app/configuration.h"
 #include "app/machine.h"
 #include "app/signals.h"
 
@@ -20,6 +26,7 @@ namespace {
 
 struct ServeOptions {
   MachineOptions machine;
+  std::string config;  ///< a file; empty: none
   std::string log_level = "info";
   std::string log_format = "text";
   bool drain = false;
@@ -43,15 +50,29 @@ std::string default_node_name() {
   return dns;
 }
 
+/// `%*` of a log pattern: the message as a JSON string.
+class JsonMessage final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    const boost::json::string_view text(message.payload.data(), message.payload.size());
+    const std::string json = boost::json::serialize(text);
+    out.append(json.data(), json.data() + json.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<JsonMessage>();
+  }
+};
+
 /// Logs go to stderr; stdout has the one line that says where the server is.
 void set_up_logs(const ServeOptions& options) {
   auto logger = spdlog::stderr_color_mt("berth");
   logger->set_level(spdlog::level::from_str(options.log_level));
-  // spdlog has no JSON escaping; messages are made by Berth and quote foreign text only as paths.
-  logger->set_pattern(options.log_format == "json"
-                          ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%v"})"
-                          : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v",
-                      spdlog::pattern_time_type::utc);
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<JsonMessage>('*').set_pattern(
+      options.log_format == "json" ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})"
+                                   : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v");
+  logger->set_formatter(std::move(formatter));
   spdlog::set_default_logger(std::move(logger));
 }
 
@@ -60,16 +81,68 @@ int report(const Error& error) {
   return error.code == ErrorCode::kInvalid ? 2 : 1;
 }
 
-int serve(const ServeOptions& options, const Clock& clock) {
+int refuse(const ConfigurationErrors& errors) {
+  for (const Error& error : errors) fmt::print(stderr, "{}\n", error.to_string());
+  fmt::print(stderr, "error: {} problem{} found, nothing was started\n", errors.size(),
+             errors.size() == 1 ? "" : "s");
+  return 2;
+}
+
+/// Reads the file again. A bad one changes nothing, and says so.
+void reload(const std::string& file, Configuration& configuration, Machine& machine) {
+  auto fresh = load_configuration(file);
+  if (!fresh) {
+    std::string message =
+        fmt::format("{} is not taken over; what was read before stays in force", file);
+    for (const Error& error : fresh.error()) message += "\n" + error.to_string();
+    return machine.tell(/*warning=*/true, "ConfigurationRefused", message);
+  }
+  if (const auto done = machine.configure(*fresh); !done)
+    return machine.tell(true, "ConfigurationRefused", done.error().to_string());
+  const bool same = configuration == *fresh;
+  configuration = *std::move(fresh);
+  machine.tell(
+      /*warning=*/false, "ConfigurationReloaded",
+      fmt::format("{} was read again{}", file, same ? "; it says what it said before" : ""));
+}
+
+/// Until told to stop. SIGHUP reads the configuration again; without one it stops like the others,
+/// as when a terminal is closed.
+void attend(const ServeOptions& options, const Signals& signals, const Clock& clock,
+            Machine& machine) {
+  Configuration configuration = options.machine.configuration;
+  while (true) {
+    const auto price = next_price(configuration, clock.now());
+    // Not in one go, because the clock may be set.
+    const int signal = signals.wait(
+        price ? std::optional(std::min(*price - clock.now(), Duration::minutes(1))) : std::nullopt);
+    if (signal == SIGHUP && !options.config.empty()) {
+      reload(options.config, configuration, machine);
+    } else if (signal == SIGHUP && signals.ignores_hangup()) {
+      continue;
+    } else if (signal != 0) {
+      return;
+    } else if (const auto done = machine.configure(configuration); !done) {
+      spdlog::warn("{}", done.error().to_string());
+    }
+  }
+}
+
+int serve(ServeOptions& options, const Clock& clock) {
   const Signals signals;
   set_up_logs(options);
+  if (!options.config.empty()) {
+    auto configuration = load_configuration(options.config);
+    if (!configuration) return refuse(configuration.error());
+    options.machine.configuration = *std::move(configuration);
+  }
   auto machine = Machine::start(options.machine, clock);
   if (!machine) return report(machine.error());
   for (const std::string& remark : (*machine)->remarks()) spdlog::info("{}", remark);
   fmt::print("Berth serves {}; kubeconfig {}\n", (*machine)->address(), (*machine)->kubeconfig());
   std::fflush(stdout);
 
-  signals.wait();
+  attend(options, signals, clock, **machine);
   spdlog::info("stopping");
   if (const size_t running = (*machine)->stop(options.drain); running > 0)
     fmt::print(stderr,
@@ -91,6 +164,9 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
       root.add_subcommand("serve", "Run this machine: API server, scheduler, containers");
   command->add_option("--data", machine.data_dir, "Folder for everything that Berth keeps")
       ->capture_default_str();
+  command->add_option("--config", options->config,
+                      "A BerthConfiguration: placement, defaults of queues, prices. "
+                      "Read again on SIGHUP");
   command->add_option("--port", machine.port, "TCP port of the API; 0 picks a free one")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
@@ -122,7 +198,8 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
   command->footer(
       "Examples:\n"
       "  sudo berth serve\n"
-      "  sudo berth serve --data /tmp/try --port 0 --emulate-device nvidia.com/gpu=4:80Gi");
+      "  sudo berth serve --data /tmp/try --port 0 --emulate-device nvidia.com/gpu=4:80Gi\n"
+      "  sudo berth serve --config examples/configuration.yaml");
   command->callback([options, &clock, &exit_code] {
     options->machine.data_dir =
         std::filesystem::absolute(options->machine.data_dir).lexically_normal();

@@ -151,7 +151,7 @@ void ClusterView::on_queue(const Json& json, bool gone) {
     ensure_default_queue();
     return;
   }
-  core::QueueUpsert queue = read_queue(json, options_.queue_times, options_.reclaim);
+  core::QueueUpsert queue = read_queue(json, options_.queue_defaults);
   const auto [at, fresh] = queues_.try_emplace(name);
   if (!fresh && at->second == queue) return;
   at->second = queue;
@@ -163,9 +163,16 @@ void ClusterView::ensure_default_queue() {
   if (queues_.contains(std::string(kDefaultQueue))) return;
   core::QueueUpsert queue;
   queue.name = kDefaultQueue;
-  queue.reclaim = options_.reclaim;
-  queue.times = options_.queue_times;
+  queue.reclaim = options_.queue_defaults.reclaim;
+  queue.times = options_.queue_defaults.times;
   handlers_.event(std::move(queue));
+}
+
+void ClusterView::set_queue_defaults(const QueueDefaults& defaults) {
+  options_.queue_defaults = defaults;
+  if (!synced_) return;
+  for (const auto& [key, queue] : informers_[kQueue]->objects()) on_queue(*queue, false);
+  ensure_default_queue();
 }
 
 std::string ClusterView::queue_of_namespace(std::string_view ns) const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/object_events.h"
 #include "bridge/pod_events.h"
 #include "client/informer.h"
 #include "core/model/event.h"
@@ -22,8 +23,7 @@ class ClusterView {
   struct Options {
     client::ApiClient& client;
     platform::EventLoop& loop;
-    core::QueueTimes queue_times;
-    core::Reclaim reclaim = core::Reclaim::kFairShare;
+    QueueDefaults queue_defaults;
     bool default_scheduler = true;
   };
   struct Handlers {
@@ -47,6 +47,8 @@ class ClusterView {
   std::string refused(const std::string& task) const;
   /// A task is told to stop: what its controller makes in its place keeps its age.
   void keep_age(const std::string& task);
+  /// Tells the queues that change by it.
+  void set_queue_defaults(const QueueDefaults& defaults);
 
  private:
   enum Kind : size_t { kNode, kQueue, kNamespace, kPriorityClass, kPodGroup, kPod, kKinds };

@@ -168,8 +168,7 @@ core::NodeUpsert read_node(const Json& node) {
   return event;
 }
 
-core::QueueUpsert read_queue(const Json& queue, const core::QueueTimes& defaults,
-                             core::Reclaim reclaim) {
+core::QueueUpsert read_queue(const Json& queue, const QueueDefaults& defaults) {
   core::QueueUpsert event;
   event.name = find_string(queue, {"metadata", "name"});
   event.parent = find_string(queue, {"spec", "parent"});
@@ -177,12 +176,13 @@ core::QueueUpsert read_queue(const Json& queue, const core::QueueTimes& defaults
   event.guaranteed = read_quota(queue, "guaranteed");
   event.limit = read_quota(queue, "limit");
   const std::string_view said = find_string(queue, {"spec", "reclaim"});
-  event.reclaim = said.empty()          ? reclaim
+  event.reclaim = said.empty()          ? defaults.reclaim
                   : said == "guarantee" ? core::Reclaim::kGuarantee
                                         : core::Reclaim::kFairShare;
-  event.times.reclaim_delay = duration_at(queue, "reclaimDelay", defaults.reclaim_delay);
-  event.times.protection = duration_at(queue, "protection", defaults.protection);
-  event.times.replace_timeout = duration_at(queue, "replaceTimeout", defaults.replace_timeout);
+  event.times.reclaim_delay = duration_at(queue, "reclaimDelay", defaults.times.reclaim_delay);
+  event.times.protection = duration_at(queue, "protection", defaults.times.protection);
+  event.times.replace_timeout =
+      duration_at(queue, "replaceTimeout", defaults.times.replace_timeout);
   return event;
 }
 

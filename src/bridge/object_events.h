@@ -15,9 +15,12 @@ core::NodeUpsert read_node(const Json& node);
 /// The resources whose devices the node names.
 std::set<std::string> named_resources(const Json& node);
 
-/// A Queue. `defaults` are the times of queues that say nothing else.
-core::QueueUpsert read_queue(const Json& queue, const core::QueueTimes& defaults,
-                             core::Reclaim reclaim);
+/// What counts for a queue that does not say it itself.
+struct QueueDefaults {
+  core::QueueTimes times{};
+  core::Reclaim reclaim = core::Reclaim::kFairShare;
+};
+core::QueueUpsert read_queue(const Json& queue, const QueueDefaults& defaults);
 
 /// A PodGroup. Its queue and priority are its own labels', else those of its pods.
 core::GangUpsert read_pod_group(const Json& group, std::string_view queue_of_pods,

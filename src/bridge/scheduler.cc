@@ -31,7 +31,7 @@ class Scheduler::Body {
     control.seed = options_.seed;
     control.build = options_.build;
     control.journal = journal_.get();
-    control.policy = options_.policy;
+    control.policy = options_.configuration.policy;
     control.executor = &executor_;
     BERTH_TRY(control_, control::Control::make(std::move(control)));
     return {};
@@ -88,9 +88,12 @@ class Scheduler::Body {
     cycle_timer_ = loop_.after(kCoalesce, [this] { cycle(); });
   }
 
-  Result<> set_policy(core::PolicySet policy) {
-    BERTH_CHECK(control_->set_policy(std::move(policy)));
-    if (view_ != nullptr && view_->synced() && cycle_timer_ == 0)
+  Result<> configure(SchedulerConfiguration configuration) {
+    if (configuration == options_.configuration) return {};
+    BERTH_CHECK(control_->set_policy(configuration.policy));
+    options_.configuration = std::move(configuration);
+    view_->set_queue_defaults(queue_defaults());
+    if (view_->synced() && cycle_timer_ == 0)
       cycle_timer_ = loop_.after(kCoalesce, [this] { cycle(); });
     return {};
   }
@@ -109,6 +112,10 @@ class Scheduler::Body {
     PlanWriter* writer = nullptr;
   };
 
+  QueueDefaults queue_defaults() const {
+    return {options_.configuration.policy.default_times, options_.configuration.default_reclaim};
+  }
+
   void begin() {
     status_ = std::make_unique<StatusWriter>(options_.client, options_.clock);
     writer_ = std::make_unique<PlanWriter>(
@@ -118,8 +125,7 @@ class Scheduler::Body {
                             [this](core::Event event) { add(std::move(event)); }});
     executor_.writer = writer_.get();
     view_ = std::make_unique<ClusterView>(
-        ClusterView::Options{options_.client, loop_, options_.policy.default_times,
-                             options_.default_reclaim, options_.default_scheduler},
+        ClusterView::Options{options_.client, loop_, queue_defaults(), options_.default_scheduler},
         ClusterView::Handlers{
             .event = [this](core::Event event) { add(std::move(event)); },
             .synced =
@@ -273,11 +279,12 @@ void Scheduler::add_usage(std::vector<core::NodeSample> samples) {
   });
 }
 
-Result<> Scheduler::set_policy(core::PolicySet policy) {
+Result<> Scheduler::configure(SchedulerConfiguration configuration) {
   auto promise = std::make_shared<std::promise<Result<>>>();
   std::future<Result<>> answer = promise->get_future();
   Body* body = body_.get();
-  if (!body->post([body, promise, policy] { promise->set_value(body->set_policy(policy)); }))
+  if (!body->post(
+          [body, promise, configuration] { promise->set_value(body->configure(configuration)); }))
     return fail(ErrorCode::kUnavailable, "the scheduler has stopped");
   return answer.get();
 }

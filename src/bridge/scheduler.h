@@ -15,14 +15,21 @@
 
 namespace berth::bridge {
 
+/// What can be changed while the scheduler runs.
+struct SchedulerConfiguration {
+  core::PolicySet policy{};
+  /// Of queues that do not say it themselves.
+  core::Reclaim default_reclaim = core::Reclaim::kFairShare;
+  bool operator==(const SchedulerConfiguration&) const = default;
+};
+
 struct SchedulerOptions {
   client::ApiClient& client;  ///< outlives the scheduler
   const Clock& clock;         ///< outlives the scheduler
   /// Where the journal of decisions goes; empty: none is kept.
   std::filesystem::path journal_dir{};
   size_t journal_segments = 4;  ///< of 32 MiB each
-  core::PolicySet policy{};
-  core::Reclaim default_reclaim = core::Reclaim::kFairShare;
+  SchedulerConfiguration configuration{};
   /// Also place pods whose `schedulerName` is Kubernetes' default (on one machine, where no other
   /// scheduler is); those that name `berth` always.
   bool default_scheduler = true;
@@ -59,8 +66,9 @@ class Scheduler {
   void explain_pod(std::string ns, std::string name, std::function<void(Result<Json>)> done);
   /// Measured use, one call a window. Any thread.
   void add_usage(std::vector<core::NodeSample> samples);
-  /// New configuration. Fails on a placement profile that there is not; then nothing changes.
-  Result<> set_policy(core::PolicySet policy);
+  /// From the next decision on. Fails on a placement profile that there is not; then nothing
+  /// changes. Any thread but the scheduler's.
+  Result<> configure(SchedulerConfiguration configuration);
   SchedulerStats stats() const;
   /// Ends the thread; what was written is not waited for. Idempotent.
   void stop();

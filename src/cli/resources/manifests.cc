@@ -33,6 +33,14 @@ void add_document(const objects::Registry& registry, const objects::YamlDocument
   std::vector<Error> errors = objects::check_manifest(registry, document, file);
   std::move(errors.begin(), errors.end(), std::back_inserter(into.errors));
   const objects::Kind* found = registry.find_kind(objects::api_version_of(document.value), kind);
+  if (found != nullptr && found->plural.empty()) {
+    const objects::Position at = document.positions.find("kind");
+    into.errors.push_back(
+        {ErrorCode::kInvalid, fmt::format("kind: servers keep no {}", kind),
+         fmt::format("{}:{}:{}", file, at.line, at.column),
+         kind == "BerthConfiguration" ? "give it to `berth serve --config`" : ""});
+    return;
+  }
   if (found != nullptr) into.items.push_back({file, found, document.value});
 }
 

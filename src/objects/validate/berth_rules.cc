@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <map>
 #include <unordered_map>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/quantity.h"
+#include "base/time.h"
 #include "objects/validate/rules.h"
 
 namespace berth::objects {
@@ -27,7 +30,19 @@ void check_guarantee(std::string_view name, std::string_view guaranteed, std::st
              "raise the limit or lower the guarantee");
 }
 
+/// Times of queues: how long to wait, which is never less than nothing.
+void queue_times(const JsonObject& times, IssueSink& sink) {
+  for (const std::string_view field : {"reclaimDelay", "protection", "replaceTimeout"}) {
+    const auto time = parse_duration(text_of(times, field));
+    if (time && time->ns < 0)
+      sink.add(Issue::Kind::kInvalid, field,
+               fmt::format("must not be negative, not {}", text_of(times, field)),
+               "`0s` means at once");
+  }
+}
+
 void queue_spec(const JsonObject& spec, IssueSink& sink) {
+  queue_times(spec, sink);
   const JsonObject& guaranteed = object_of(spec, "guaranteed");
   const JsonObject& limit = object_of(spec, "limit");
   const PathScope scope(sink.path, "guaranteed");
@@ -51,6 +66,35 @@ void price(const JsonObject& object, IssueSink& sink) {
              "say what the price is for");
 }
 
+/// Money is added up and compared, so it is of one currency; and what a thing costs at an instant
+/// is said once.
+void configuration(const JsonObject& object, IssueSink& sink) {
+  const JsonArray& prices = array_of(object, "prices");
+  std::string_view currency;
+  std::map<std::pair<std::string_view, std::string_view>, size_t> seen;
+  for (size_t i = 0; i < prices.size(); ++i) {
+    if (!prices[i].is_object()) continue;
+    const JsonObject& price = prices[i].get_object();
+    const PathScope list(sink.path, "prices");
+    const PathScope item(sink.path, i);
+    const std::string_view this_currency = text_of(price, "currency");
+    if (currency.empty()) currency = this_currency;
+    if (!this_currency.empty() && this_currency != currency)
+      sink.add(Issue::Kind::kInvalid, "currency",
+               fmt::format("`{}`, but the prices before are in `{}`", this_currency, currency),
+               "give all prices in one currency");
+    const std::string_view field =
+        text_of(price, "accelerator").empty() ? "resource" : "accelerator";
+    const std::string_view of = text_of(price, field);
+    if (of.empty()) continue;
+    const auto [first, fresh] = seen.try_emplace({of, text_of(price, "from")}, i);
+    if (!fresh)
+      sink.add(Issue::Kind::kDuplicate, field,
+               fmt::format("`{}` has a price for the same time in prices[{}]", of, first->second),
+               "say with `from` since when each price applies, or remove one");
+  }
+}
+
 }  // namespace
 
 ValueRule berth_value_rule(std::string_view struct_name) {
@@ -58,6 +102,8 @@ ValueRule berth_value_rule(std::string_view struct_name) {
       {"berth.v1alpha1.Queue", queue},
       {"berth.v1alpha1.QueueAccelerator", queue_accelerator},
       {"berth.v1alpha1.QueueSpec", queue_spec},
+      {"config.v1alpha1.BerthConfiguration", configuration},
+      {"config.v1alpha1.QueueDefaults", queue_times},
       {"config.v1alpha1.Price", price},
   };
   const auto at = kRules.find(struct_name);

@@ -47,14 +47,22 @@ class SchedulerTest : public apiserver::ServerTest {
   }
   void TearDown() override { scheduler_.reset(); }
 
-  void start() {
+  /// A second machine, without devices.
+  void node(const std::string& name) {
+    create("nodes", R"({"apiVersion":"v1","kind":"Node","metadata":{"name":")" + name + R"("}})");
+    patch(
+        "nodes", "", name, "status",
+        R"({"status":{"allocatable":{"cpu":"8","memory":"32Gi","pods":"110","ephemeral-storage":"100Gi"},
+          "conditions":[{"type":"Ready","status":"True","reason":"KubeletReady","message":"","lastTransitionTime":"2026-11-23T10:00:00Z","lastHeartbeatTime":"2026-11-23T10:00:00Z"}]}})");
+  }
+  void start(const std::string& profile = "pack") {
     core::PolicySet policy;
-    policy.profile = "pack";
+    policy.profile = profile;
     policy.default_times.protection = Duration{};
     auto started = Scheduler::start({.client = server_->client(),
                                      .clock = clock_,
                                      .journal_dir = journal(),
-                                     .policy = policy,
+                                     .configuration = {.policy = policy},
                                      .build = "test"});
     ASSERT_TRUE(started) << started.error().to_string();
     scheduler_ = *std::move(started);
@@ -122,6 +130,27 @@ class SchedulerTest : public apiserver::ServerTest {
                             [&](Result<Json> json) { promise.set_value(std::move(json)); });
     const Result<Json> answer = promise.get_future().get();
     return answer ? *answer : Json(answer.error().to_string());
+  }
+
+  void expect_journal_replays() {
+    const auto segments = control::journal_segments(journal());
+    ASSERT_TRUE(segments) << segments.error().to_string();
+    std::ifstream file(segments->back());
+    const auto report = control::replay(file);
+    ASSERT_TRUE(report) << report.error().to_string();
+    EXPECT_GT(report->plans, 3u);
+    EXPECT_FALSE(report->first_difference) << report->first_difference->recorded << "\n"
+                                           << report->first_difference->replayed;
+  }
+  /// Of the journal's newest segment.
+  std::vector<std::string> lines_with(const std::string& text) {
+    std::vector<std::string> lines;
+    const auto segments = control::journal_segments(journal());
+    if (!segments) return lines;
+    std::ifstream file(segments->back());
+    for (std::string line; std::getline(file, line);)
+      if (line.find(text) != std::string::npos) lines.push_back(line);
+    return lines;
   }
 
   template <class Condition>
@@ -284,14 +313,61 @@ TEST_F(SchedulerTest, ItsJournalReplays) {
   kill("low");
   ASSERT_TRUE(eventually([&] { return node_of("high") == "n1"; }));
   scheduler_->stop();
-  const auto segments = control::journal_segments(journal());
-  ASSERT_TRUE(segments) << segments.error().to_string();
-  std::ifstream file(segments->back());
-  const auto report = control::replay(file);
-  ASSERT_TRUE(report) << report.error().to_string();
-  EXPECT_GT(report->plans, 3u);
-  EXPECT_FALSE(report->first_difference) << report->first_difference->recorded << "\n"
-                                         << report->first_difference->replayed;
+  expect_journal_replays();
+}
+
+TEST_F(SchedulerTest, ItPlacesByMeasuredUse) {
+  node("n2");
+  pod("asks", 0);  // n1 is the first, and from now on has more requests
+  start("least-used");
+  ASSERT_TRUE(eventually([&] { return node_of("asks") == "n1"; })) << explain("asks");
+  run("asks");
+  scheduler_->add_usage({{"n1", 20, 20, -1}, {"n2", 950, 300, -1}});
+  pod("new", 0);
+  ASSERT_TRUE(eventually([&] { return !node_of("new").empty(); })) << explain("new");
+  EXPECT_EQ(node_of("new"), "n1") << "n2 is busy, though nobody asked for it";
+  scheduler_->add_usage({{"n1", 900, 20, -1}, {"n2", 10, 10, -1}});
+  pod("newer", 0);
+  ASSERT_TRUE(eventually([&] { return !node_of("newer").empty(); })) << explain("newer");
+  EXPECT_EQ(node_of("newer"), "n2");
+  scheduler_->stop();
+  EXPECT_THAT(lines_with("\"usage\":{\"samples\":[{\"node\":\"n1\",\"cpu_permille\":20"),
+              testing::SizeIs(1));
+  expect_journal_replays();
+}
+
+TEST_F(SchedulerTest, ItIsConfiguredAnewWhileItRuns) {
+  node("n2");
+  create(
+      "queues",
+      R"({"apiVersion":"berth.dev/v1alpha1","kind":"Queue","metadata":{"name":"own"},"spec":{"protection":"7s"}})");
+  start("pack");
+  pod("a", 0);
+  ASSERT_TRUE(eventually([&] { return node_of("a") == "n1"; }));
+  SchedulerConfiguration changed;
+  changed.policy.profile = "spread";
+  changed.policy.accelerator_weights_milli = {{"H100", 8000}};
+  changed.policy.default_times.protection = Duration::seconds(9);
+  changed.default_reclaim = core::Reclaim::kGuarantee;
+  ASSERT_TRUE(scheduler_->configure(changed));
+  pod("b", 0);
+  ASSERT_TRUE(eventually([&] { return !node_of("b").empty(); }));
+  EXPECT_EQ(node_of("b"), "n2");
+
+  changed.policy.profile = "no-such";
+  const auto refused = scheduler_->configure(changed);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("no-such"));
+  pod("c", 0, "", R"(,"nodeSelector":{"none":"such"})");
+  ASSERT_TRUE(eventually([&] { return !condition("c", "PodScheduled", "message").empty(); }));
+
+  scheduler_->stop();
+  EXPECT_THAT(lines_with("\"policy\":{\"profile\":\"spread\""), testing::SizeIs(1));
+  const auto told = lines_with("\"queue\":{\"name\":\"own\"");
+  ASSERT_FALSE(told.empty());
+  EXPECT_THAT(told.back(), HasSubstr("\"protection\":7000000000")) << "its own";
+  EXPECT_THAT(told.back(), HasSubstr("\"reclaim\":1")) << "the new default";
+  expect_journal_replays();
 }
 
 TEST_F(SchedulerTest, RefusesAFolderThatCannotBe) {

@@ -86,6 +86,16 @@ TEST(Manifests, ListsAreTakenApart) {
   EXPECT_THAT(manifests.items, SizeIs(2));
 }
 
+TEST(Manifests, WhatServersDoNotKeepIsSentElsewhere) {
+  Manifests manifests;
+  load_text(registry(), "apiVersion: config.berth.dev/v1alpha1\nkind: BerthConfiguration\n",
+            "c.yaml", manifests);
+  ASSERT_EQ(manifests.errors.size(), 1u);
+  EXPECT_EQ(
+      manifests.errors[0].to_string(),
+      "c.yaml:2:1: kind: servers keep no BerthConfiguration; give it to `berth serve --config`");
+}
+
 TEST(Manifests, MissingPlacesAreErrors) {
   EXPECT_EQ(load_manifests(registry(), {"/nowhere.yaml"}).errors.at(0).what,
             "no such file or folder");

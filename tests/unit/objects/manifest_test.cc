@@ -333,7 +333,7 @@ prices:
 )"),
       ElementsAre(HasSubstr("placement.policy: `packed` is not supported; did you mean `pack`?"),
                   HasSubstr("prices[1].accelerator: must be set, or `resource`"),
-                  HasSubstr("prices[1].perHour: must be at least 0, not -1")));
+                  HasSubstr("prices[1].perHour: must be between 0 and 1000000000, not -1")));
 }
 
 }  // namespace
