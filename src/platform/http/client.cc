@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -19,26 +18,14 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <fmt/format.h>
+
+#include "platform/http/streams.h"
 
 namespace berth::platform {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-using ErrorCodeB = boost::system::error_code;
-using TcpStream = beast::tcp_stream;
-using TlsStream = beast::ssl_stream<TcpStream>;
-using LocalStream = beast::basic_stream<asio::local::stream_protocol>;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kIdlePerEndpoint = 8;
 constexpr std::chrono::seconds kIdleFor{90};
 
@@ -50,7 +37,7 @@ std::unexpected<Error> failure(const ErrorCodeB& error, const HttpEndpoint& endp
   return fail(ErrorCode::kUnavailable, error.message(), where);
 }
 
-/// One connection of any of the three kinds. All on the client's thread.
+/// One connection of either kind. All on the client's thread.
 class Wire {
  public:
   virtual ~Wire() = default;
@@ -76,28 +63,28 @@ class WireOn final : public Wire {
 
   asio::awaitable<ErrorCodeB> connect(const HttpEndpoint& endpoint) override {
     auto& lowest = beast::get_lowest_layer(stream_);
-    if constexpr (std::is_same_v<Stream, LocalStream>) {
-      const asio::local::stream_protocol::endpoint address(endpoint.local_socket.string());
-      auto [error] = co_await lowest.async_connect(address, kAwait);
-      co_return error;
+    std::vector<Address> addresses;
+    if (!endpoint.local_socket.empty()) {
+      addresses.push_back(asio::local::stream_protocol::endpoint(endpoint.local_socket.string()));
     } else {
       asio::ip::tcp::resolver resolver(stream_.get_executor());
       const std::string port = std::to_string(endpoint.port);
-      auto [unresolved, addresses] = co_await resolver.async_resolve(endpoint.host, port, kAwait);
+      auto [unresolved, found] = co_await resolver.async_resolve(endpoint.host, port, kAwait);
       if (unresolved) co_return unresolved;
-      auto [error, address] = co_await lowest.async_connect(addresses, kAwait);
-      if (error) co_return error;
-      ErrorCodeB ignored;
-      lowest.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
-      if constexpr (std::is_same_v<Stream, TlsStream>) {
-        const std::string& name = verify_name_.empty() ? endpoint.host : verify_name_;
-        SSL_set_tlsext_host_name(stream_.native_handle(), name.c_str());
-        stream_.set_verify_callback(asio::ssl::host_name_verification(name));
-        auto [tls_error] = co_await stream_.async_handshake(asio::ssl::stream_base::client, kAwait);
-        co_return tls_error;
-      }
-      co_return ErrorCodeB();
+      for (const auto& entry : found) addresses.push_back(entry.endpoint());
     }
+    auto [error, address] = co_await lowest.async_connect(addresses, kAwait);
+    if (error) co_return error;
+    ErrorCodeB ignored;  // a local socket has no such option
+    lowest.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    if constexpr (std::is_same_v<Stream, TlsStream>) {
+      const std::string& name = verify_name_.empty() ? endpoint.host : verify_name_;
+      SSL_set_tlsext_host_name(stream_.native_handle(), name.c_str());
+      stream_.set_verify_callback(asio::ssl::host_name_verification(name));
+      auto [tls_error] = co_await stream_.async_handshake(asio::ssl::stream_base::client, kAwait);
+      co_return tls_error;
+    }
+    co_return ErrorCodeB();
   }
 
   asio::awaitable<ErrorCodeB> write(http::request<http::string_body>& request) override {
@@ -122,6 +109,8 @@ class WireOn final : public Wire {
   }
 
  private:
+  using Address = asio::generic::stream_protocol::endpoint;
+
   Stream stream_;
   beast::flat_buffer buffer_;
   const std::string verify_name_;
@@ -253,12 +242,10 @@ class BeastClient final : public HttpClient {
 
   std::shared_ptr<Wire> make_wire(const HttpEndpoint& endpoint) {
     std::shared_ptr<Wire> wire;
-    if (!endpoint.local_socket.empty()) {
-      wire = std::make_shared<WireOn<LocalStream>>("", io_);
-    } else if (endpoint.tls) {
+    if (endpoint.tls && endpoint.local_socket.empty()) {
       wire = std::make_shared<WireOn<TlsStream>>(options_.verify_name, io_, tls_);
     } else {
-      wire = std::make_shared<WireOn<TcpStream>>("", io_);
+      wire = std::make_shared<WireOn<PlainStream>>("", io_);
     }
     std::erase_if(active_, [](const auto& other) { return other.expired(); });
     active_.push_back(wire);

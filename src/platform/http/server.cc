@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -17,30 +16,16 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "platform/http/exchange.h"
+#include "platform/http/streams.h"
 
 namespace berth::platform {
 namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-using ErrorCodeB = boost::system::error_code;
-using TcpStream = beast::tcp_stream;
-using TlsStream = beast::ssl_stream<TcpStream>;
-using LocalStream = beast::basic_stream<asio::local::stream_protocol>;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 std::chrono::nanoseconds to_chrono(Duration duration) {
   return std::chrono::nanoseconds(duration.ns);
@@ -102,7 +87,7 @@ int status_of(const ErrorCodeB& error) {
   return 400;
 }
 
-/// One connection, on a strand of its own. `Stream` is TcpStream, TlsStream or LocalStream.
+/// One connection, on a strand of its own. `Stream` is PlainStream or TlsStream.
 template <class Stream>
 class Connection : public std::enable_shared_from_this<Connection<Stream>> {
  public:
@@ -393,7 +378,7 @@ class BeastServer final : public HttpServer {
       }
       ErrorCodeB ignored;
       socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-      TcpStream stream(std::move(socket));
+      PlainStream stream(std::move(socket));
       if (options_.tls) {
         serve(TlsStream(std::move(stream), tls_), std::nullopt);
       } else {
@@ -415,7 +400,7 @@ class BeastServer final : public HttpServer {
       if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
         continue;
       }
-      serve(LocalStream(std::move(socket)),
+      serve(PlainStream(std::move(socket)),
             PeerCredentials{credentials.uid, credentials.gid, credentials.pid});
     }
   }
