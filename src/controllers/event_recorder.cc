@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "client/event.h"
+
 namespace berth::controllers {
 namespace {
 
@@ -34,25 +36,14 @@ void EventRecorder::record(const Note& note, Time now) {
   written.name = fmt::format("{}.{:016x}", about.key.name,
                              static_cast<uint64_t>(now.ns) ^ std::hash<std::string>()(mark));
   const KindRow& kind = row(about.key.kind);
-  Json event =
-      JsonObject{{"apiVersion", "v1"},
-                 {"kind", "Event"},
-                 {"metadata", JsonObject{{"name", written.name}, {"namespace", ns}}},
-                 {"involvedObject", JsonObject{{"apiVersion", kind.api_version},
-                                               {"kind", kind.name},
-                                               {"namespace", about.key.ns},
-                                               {"name", about.key.name},
-                                               {"uid", about.uid},
-                                               {"resourceVersion", about.resource_version}}},
-                 {"reason", note.reason},
-                 {"message", note.message.substr(0, 1024)},
-                 {"type", note.warning ? "Warning" : "Normal"},
-                 {"count", 1},
-                 {"firstTimestamp", format_time(now)},
-                 {"lastTimestamp", format_time(now)},
-                 {"source", JsonObject{{"component", kComponent}}},
-                 {"reportingComponent", kComponent},
-                 {"reportingInstance", ""}};
+  JsonObject involved{{"apiVersion", kind.api_version},
+                      {"kind", kind.name},
+                      {"namespace", about.key.ns},
+                      {"name", about.key.name},
+                      {"uid", about.uid},
+                      {"resourceVersion", about.resource_version}};
+  Json event = client::event_object(ns, written.name, std::move(involved),
+                                    {kComponent, "", note.warning, note.reason, note.message}, now);
   client_.create({events, ns, written.name, ""}, std::move(event), {}, &ignore);
   recent_.emplace_front(mark, std::move(written));
   index_[mark] = recent_.begin();

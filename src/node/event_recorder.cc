@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "client/event.h"
+
 namespace berth::node {
 namespace {
 
@@ -61,19 +63,8 @@ void EventRecorder::record(const About& about, bool warning, const std::string& 
   if (!about.ns.empty()) regarding["namespace"] = about.ns;
   if (!about.container.empty())
     regarding["fieldPath"] = fmt::format("spec.containers{{{}}}", about.container);
-  JsonObject event = {{"apiVersion", "v1"},
-                      {"kind", "Event"},
-                      {"metadata", JsonObject{{"name", name}, {"namespace", ns}}},
-                      {"involvedObject", std::move(regarding)},
-                      {"type", warning ? "Warning" : "Normal"},
-                      {"reason", reason},
-                      {"message", message.substr(0, 1024)},
-                      {"count", 1},
-                      {"firstTimestamp", format_time(now)},
-                      {"lastTimestamp", format_time(now)},
-                      {"source", JsonObject{{"component", "berth-node"}, {"host", node_name_}}},
-                      {"reportingComponent", "berth-node"},
-                      {"reportingInstance", node_name_}};
+  Json event = client::event_object(ns, name, std::move(regarding),
+                                    {"berth-node", node_name_, warning, reason, message}, now);
   api_.create({kEvents, ns, {}, {}}, std::move(event), {}, [](const Result<SharedJson>&) {});
 }
 
