@@ -162,10 +162,7 @@ void add_profile(CLI::App& root, int& exit_code) {
       "  berth profile fit --kernels profiles/H100/Llama-3.1-8B --engine meta.json -o "
       "profile.yaml\n"
       "  berth profile fit --requests run.jsonl --take 0..150 --engine meta.json -o profile.yaml");
-  command->callback([options, &exit_code] {
-    const Result<> done = fit(*options);
-    exit_code = done ? 0 : report(done.error());
-  });
+  command->callback([options, &exit_code] { exit_code = report(fit(*options)); });
 }
 
 }  // namespace berth::cli

@@ -139,4 +139,14 @@ Connection Connection::local(const std::filesystem::path& socket) {
   return connection;
 }
 
+platform::HttpClientOptions Connection::http_options() const {
+  platform::HttpClientOptions options;
+  options.ca_pem = ca_pem;
+  options.certificate_pem = certificate_pem;
+  options.key_pem = key_pem;
+  options.verify = verify;
+  options.verify_name = verify_name;
+  return options;
+}
+
 }  // namespace berth::client

@@ -28,6 +28,9 @@ struct Connection {
   static Result<Connection> in_cluster();
   /// Through a server's local socket, as the user of this process.
   static Connection local(const std::filesystem::path& socket);
+
+  /// For a client that speaks to this server alone.
+  platform::HttpClientOptions http_options() const;
 };
 
 }  // namespace berth::client

@@ -198,13 +198,7 @@ platform::HttpClient::StreamCallbacks watch_callbacks(
 }  // namespace
 
 Result<std::unique_ptr<HttpsClient>> HttpsClient::create(Connection connection) {
-  platform::HttpClientOptions options;
-  options.ca_pem = connection.ca_pem;
-  options.certificate_pem = connection.certificate_pem;
-  options.key_pem = connection.key_pem;
-  options.verify = connection.verify;
-  options.verify_name = connection.verify_name;
-  BERTH_TRY(auto http, platform::HttpClient::create(std::move(options)));
+  BERTH_TRY(auto http, platform::HttpClient::create(connection.http_options()));
   return std::unique_ptr<HttpsClient>(new HttpsClient(std::move(connection), std::move(http)));
 }
 
@@ -332,7 +326,7 @@ std::unique_ptr<Watch> HttpsClient::watch(Target collection, WatchOptions option
   return std::make_unique<HttpWatch>(std::move(state));
 }
 
-std::unique_ptr<Watch> HttpsClient::log(Target pod, LogOptions options,
+std::unique_ptr<Watch> HttpsClient::log(Target pod, const LogOptions& options,
                                         std::function<void(std::string_view)> on_bytes,
                                         OnEnd on_end) {
   pod.subresource = "log";

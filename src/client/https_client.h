@@ -39,7 +39,7 @@ class HttpsClient final : public ApiClient {
     int64_t since_seconds = 0;
   };
   /// A container's log; `on_bytes` and then `on_end` come on the client's thread.
-  std::unique_ptr<Watch> log(Target pod, LogOptions options,
+  std::unique_ptr<Watch> log(Target pod, const LogOptions& options,
                              std::function<void(std::string_view bytes)> on_bytes, OnEnd on_end);
 
   const Connection& connection() const { return connection_; }

@@ -29,10 +29,8 @@ Answer<> check_namespace(const Transaction& transaction, const Subject& subject)
   if (!subject.kind->namespaced) return {};
   const StoredPtr ns = transaction.get({"namespaces", "", subject.ns});
   if (!ns) {
-    Status status;
-    status.code = 404;
-    status.reason = "NotFound";
-    status.message = fmt::format("namespaces \"{}\" not found", subject.ns);
+    Status status =
+        Status::of(404, "NotFound", fmt::format("namespaces \"{}\" not found", subject.ns));
     status.kind = "namespaces";
     status.name = subject.ns;
     return std::unexpected(std::move(status));

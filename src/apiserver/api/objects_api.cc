@@ -115,11 +115,9 @@ Answer<ObjectsApi::ListAnswer> ObjectsApi::list(const Subject& subject,
       return bad_request(fmt::format("resourceVersion `{}` is not a number", text));
     }
     if (revision > store_.revision()) {
-      Status status;
-      status.code = 504;
-      status.reason = "Timeout";
-      status.message =
-          fmt::format("Too large resource version: {}, current: {}", revision, store_.revision());
+      Status status = Status::of(
+          504, "Timeout",
+          fmt::format("Too large resource version: {}, current: {}", revision, store_.revision()));
       status.retry_after_s = 1;
       status.causes = {{"ResourceVersionTooLarge", "Too large resource version", ""}};
       return std::unexpected(std::move(status));
@@ -151,7 +149,7 @@ Answer<ObjectsApi::ListAnswer> ObjectsApi::list(const Subject& subject,
 
 Answer<std::unique_ptr<Store::Subscription>> ObjectsApi::watch(
     const Subject& subject, const WatchRequest& request,
-    std::function<void(const Event&)> on_event) {
+    const std::function<void(const Event&)>& on_event) {
   auto parsed = Selection::parse(*subject.kind, request.label_selector, request.field_selector);
   if (!parsed) return std::unexpected(std::move(parsed).error());
   const auto selected = std::make_shared<const Selection>(*std::move(parsed));

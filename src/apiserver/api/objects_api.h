@@ -65,9 +65,9 @@ class ObjectsApi {
   Answer<SharedJson> read(const Subject& subject) const;
   Answer<ListAnswer> list(const Subject& subject, const ListRequest& request) const;
   /// Events come on the store's event loop.
-  Answer<std::unique_ptr<Store::Subscription>> watch(const Subject& subject,
-                                                     const WatchRequest& request,
-                                                     std::function<void(const Event&)> on_event);
+  Answer<std::unique_ptr<Store::Subscription>> watch(
+      const Subject& subject, const WatchRequest& request,
+      const std::function<void(const Event&)>& on_event);
 
   void create(Subject subject, Body body, WriteContext context, Done done);
   void update(Subject subject, Body body, WriteContext context, Done done);

@@ -7,10 +7,7 @@ namespace {
 
 std::unexpected<Status> about(const objects::Kind& kind, std::string_view name, int code,
                               std::string reason, std::string message) {
-  Status status;
-  status.code = code;
-  status.reason = std::move(reason);
-  status.message = std::move(message);
+  Status status = Status::of(code, std::move(reason), std::move(message));
   status.kind = kind.plural;
   status.group = kind.group;
   status.name = name;
@@ -18,11 +15,7 @@ std::unexpected<Status> about(const objects::Kind& kind, std::string_view name, 
 }
 
 std::unexpected<Status> plain(int code, std::string reason, std::string message) {
-  Status status;
-  status.code = code;
-  status.reason = std::move(reason);
-  status.message = std::move(message);
-  return std::unexpected(std::move(status));
+  return std::unexpected(Status::of(code, std::move(reason), std::move(message)));
 }
 
 std::string join(const objects::Issues& issues) {
@@ -45,6 +38,14 @@ std::vector<Status::Cause> causes_of(const objects::Issues& issues) {
 }
 
 }  // namespace
+
+Status Status::of(int code, std::string reason, std::string message) {
+  Status status;
+  status.code = code;
+  status.reason = std::move(reason);
+  status.message = std::move(message);
+  return status;
+}
 
 Json Status::to_json() const {
   JsonObject body{{"kind", "Status"},    {"apiVersion", "v1"}, {"metadata", JsonObject()},

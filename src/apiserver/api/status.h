@@ -29,6 +29,9 @@ struct Status {
   std::vector<Cause> causes;
   int retry_after_s = 0;
 
+  /// About nothing in particular.
+  static Status of(int code, std::string reason, std::string message);
+
   Json to_json() const;
 };
 

@@ -150,29 +150,19 @@ std::string verb_of(const Call& call, const ResourcePath& path) {
 }
 
 Status unauthorized() {
-  Status status;
-  status.code = 401;
-  status.reason = "Unauthorized";
-  status.message = "Unauthorized: send a bearer token of this server, as its kubeconfig has it";
-  return status;
+  return Status::of(401, "Unauthorized",
+                    "Unauthorized: send a bearer token of this server, as its kubeconfig has it");
 }
 
 Status no_such_resource() {
-  Status status;
-  status.code = 404;
-  status.reason = "NotFound";
-  status.message = "the server could not find the requested resource";
-  return status;
+  return Status::of(404, "NotFound", "the server could not find the requested resource");
 }
 
 Status forbidden_attempt(const Caller& caller, const Attempt& attempt) {
-  Status status;
-  status.code = 403;
-  status.reason = "Forbidden";
   if (!attempt.path.empty()) {
-    status.message = fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"", caller.user,
-                                 attempt.verb, attempt.path);
-    return status;
+    return Status::of(403, "Forbidden",
+                      fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"", caller.user,
+                                  attempt.verb, attempt.path));
   }
   std::string resource = attempt.resource;
   if (!attempt.subresource.empty()) resource += "/" + attempt.subresource;
@@ -181,10 +171,11 @@ Status forbidden_attempt(const Caller& caller, const Attempt& attempt) {
                                 : fmt::format(" in the namespace \"{}\"", attempt.ns);
   const std::string full =
       attempt.group.empty() ? attempt.resource : attempt.resource + "." + attempt.group;
-  status.message =
+  Status status = Status::of(
+      403, "Forbidden",
       fmt::format("{}{} is forbidden: User \"{}\" cannot {} resource \"{}\" in API group \"{}\"{}",
                   full, attempt.name.empty() ? "" : fmt::format(" \"{}\"", attempt.name),
-                  caller.user, attempt.verb, resource, attempt.group, where);
+                  caller.user, attempt.verb, resource, attempt.group, where));
   status.kind = attempt.resource;
   status.group = attempt.group;
   status.name = attempt.name;
@@ -229,11 +220,7 @@ void Handler::handle(std::shared_ptr<platform::HttpExchange> exchange) {
   const auto form = negotiate(call->request().headers.get("Accept"));
   const bool is_openapi = path.starts_with("/openapi/") || path == "/metrics";
   if (!form && !is_openapi) {
-    Status status;
-    status.code = 406;
-    status.reason = "NotAcceptable";
-    status.message = "only application/json can be given";
-    return call->refuse(status);
+    return call->refuse(Status::of(406, "NotAcceptable", "only application/json can be given"));
   }
   call->form = form.value_or(Form::kObject);
   // 2. What is asked?
@@ -330,7 +317,8 @@ void Handler::list(const CallPtr& call, const Subject& subject) {
   const auto timeout = to_integer(address.get("timeoutSeconds"));
   constexpr int64_t kDay = 86'400;
   // Watches end at different times, so that not all clients come back at once.
-  const int64_t own = 1800 + std::hash<std::string>()(platform::random_bytes(4)) % 1800;
+  const int64_t own =
+      1800 + static_cast<int64_t>(std::hash<std::string>()(platform::random_bytes(4)) % 1800);
   options.timeout = Duration::seconds(timeout && *timeout > 0 ? std::min(*timeout, kDay) : own);
   parts_.streams.watch(call->exchange, subject, options, presenter);
 }

@@ -118,12 +118,10 @@ void Handler::explain(const CallPtr& call) {
   }
   Attempt attempt{"get", "", "pods", "", segments[4], segments[6], ""};
   if (!parts_.authorizer.allows(call->caller, attempt)) {
-    Status status;
-    status.code = 403;
-    status.reason = "Forbidden";
-    status.message = fmt::format("User \"{}\" cannot get pods in the namespace \"{}\"",
-                                 call->caller.user, segments[4]);
-    return call->refuse(status);
+    return call->refuse(
+        Status::of(403, "Forbidden",
+                   fmt::format("User \"{}\" cannot get pods in the namespace \"{}\"",
+                               call->caller.user, segments[4])));
   }
   ExplainSource* source = providers().explain;
   if (source == nullptr) return call->refuse(not_here("no scheduler runs here").error());
@@ -135,11 +133,7 @@ void Handler::explain(const CallPtr& call) {
 
 void Handler::users(const CallPtr& call) {
   if (!call->caller.admin) {
-    Status status;
-    status.code = 403;
-    status.reason = "Forbidden";
-    status.message = "only administrators see and add users";
-    return call->refuse(status);
+    return call->refuse(Status::of(403, "Forbidden", "only administrators see and add users"));
   }
   if (call->request().method == "GET") {
     JsonArray items;

@@ -82,16 +82,14 @@ Result<> remove(ImageShelf& shelf, const Options& options) {
 
 }  // namespace
 
-void add_image(CLI::App& root, OpenImageShelf open, const Clock& clock, int& exit_code) {
+void add_image(CLI::App& root, const OpenImageShelf& open, const Clock& clock, int& exit_code) {
   auto options = std::make_shared<Options>();
   auto* image = root.add_subcommand("image", "Bring, list and remove this machine's images");
   image->require_subcommand(1);
   image->add_option("--data", options->data, "Berth's data directory")->capture_default_str();
   const auto run = [options, open, &exit_code](auto&& action) {
     auto shelf = open(options->data);
-    const Result<> done =
-        shelf ? action(**shelf, *options) : Result<>(std::unexpected(std::move(shelf).error()));
-    exit_code = done ? 0 : print_error(done.error());
+    exit_code = shelf ? exit_code_of(action(**shelf, *options)) : print_error(shelf.error());
   };
 
   auto* add = image->add_subcommand("import", "Take in an archive or a directory");

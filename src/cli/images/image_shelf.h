@@ -40,6 +40,6 @@ using OpenImageShelf = std::function<Result<std::unique_ptr<ImageShelf>>(const s
 
 /// `berth image import|ls|rm`. Works on the files of this machine, with or without a server;
 /// `clock` and `exit_code` outlive the parse.
-void add_image(CLI::App& root, OpenImageShelf open, const Clock& clock, int& exit_code);
+void add_image(CLI::App& root, const OpenImageShelf& open, const Clock& clock, int& exit_code);
 
 }  // namespace berth::cli

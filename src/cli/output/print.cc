@@ -130,4 +130,8 @@ int print_error(const Error& error) {
   return error.code == ErrorCode::kInvalid || error.code == ErrorCode::kUnsupported ? 2 : 1;
 }
 
+int exit_code_of(const Result<>& done) {
+  return done ? 0 : print_error(done.error());
+}
+
 }  // namespace berth::cli

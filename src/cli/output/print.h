@@ -45,5 +45,7 @@ std::string resource_name(std::string_view group, std::string_view singular, std
 
 /// To stderr, as `error: ...`. Answers the exit code: 2 for what the user got wrong, else 1.
 int print_error(const Error& error);
+/// The exit code of a command that ended so; an error is printed.
+int exit_code_of(const Result<>& done);
 
 }  // namespace berth::cli

@@ -110,10 +110,8 @@ void add_describe(CLI::App& root, const Globals& globals, int& exit_code) {
       "  berth describe pod web-0\n"
       "  berth describe deploy/web queue/research\n"
       "  berth describe nodes");
-  command->callback([&globals, &exit_code, options] {
-    const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : print_error(done.error());
-  });
+  command->callback(
+      [&globals, &exit_code, options] { exit_code = exit_code_of(run(globals, *options)); });
 }
 
 }  // namespace berth::cli

@@ -256,10 +256,8 @@ void add_get(CLI::App& root, const Globals& globals, int& exit_code) {
       "  berth get nodes,queues            two kinds at once\n\n"
       "Kinds: pods, jobs, deployments, replicasets, services, configmaps, secrets, nodes,\n"
       "  namespaces, queues, podgroups, events, resourcequotas, poddisruptionbudgets, ...");
-  command->callback([&globals, &exit_code, options] {
-    const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : print_error(done.error());
-  });
+  command->callback(
+      [&globals, &exit_code, options] { exit_code = exit_code_of(run(globals, *options)); });
 }
 
 }  // namespace berth::cli

@@ -56,10 +56,8 @@ void add_scale(CLI::App& root, const Globals& globals, int& exit_code) {
       "Examples:\n"
       "  berth scale deploy/web --replicas 3\n"
       "  berth scale job/sweep --replicas 0");
-  command->callback([&globals, &exit_code, options] {
-    const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : print_error(done.error());
-  });
+  command->callback(
+      [&globals, &exit_code, options] { exit_code = exit_code_of(run(globals, *options)); });
 }
 
 }  // namespace berth::cli

@@ -32,13 +32,7 @@ Result<platform::HttpRequest> HttpRound::prepare(const HttpCall& call) {
   const client::Connection& connection = endpoint_.connection;
   const std::lock_guard lock(mutex_);
   if (!client_) {
-    platform::HttpClientOptions options;
-    options.ca_pem = connection.ca_pem;
-    options.certificate_pem = connection.certificate_pem;
-    options.key_pem = connection.key_pem;
-    options.verify = connection.verify;
-    options.verify_name = connection.verify_name;
-    BERTH_TRY(client_, platform::HttpClient::create(std::move(options)));
+    BERTH_TRY(client_, platform::HttpClient::create(connection.http_options()));
   }
   platform::HttpRequest request;
   request.method = call.method;

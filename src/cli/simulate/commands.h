@@ -18,7 +18,7 @@ void add_simulate_serving(CLI::App& simulate, int& exit_code);
 /// The content of a file of at most 1 GiB; the error says how to fix the path.
 Result<std::string> read_text_file(const std::string& path);
 Result<> write_text_file(const std::string& path, const std::string& text);
-/// Prints `error: ...` on stderr; the exit code that belongs to it.
-int report(const Error& error);
+/// The exit code of a benchmark that ended so; an error is printed.
+int report(const Result<>& done);
 
 }  // namespace berth::cli

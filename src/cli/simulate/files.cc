@@ -34,7 +34,9 @@ Result<> write_text_file(const std::string& path, const std::string& text) {
   return {};
 }
 
-int report(const Error& error) {
+int report(const Result<>& done) {
+  if (done) return 0;
+  const Error& error = done.error();
   fmt::print(stderr, "error: {}\n", error.to_string());
   return error.code == ErrorCode::kInvalid || error.code == ErrorCode::kNotFound ? 2 : 1;
 }

@@ -55,7 +55,7 @@ Result<std::vector<uint64_t>> parse_seeds(const std::string& text) {
   for (std::string_view part : split(text, ',')) {
     uint64_t first = 0;
     const char* end = part.data() + part.size();
-    auto [at, error] = std::from_chars(part.data(), end, first);
+    auto [at, error] = std::from_chars(part.data(), part.data() + part.size(), first);
     if (error != std::errc()) return bad();
     uint64_t last = first;
     if (at != end) {
@@ -117,6 +117,7 @@ JsonObject confidence(const std::vector<JsonObject>& rows) {
   for (const auto& [name, value] : rows.front()) {
     if (!std::string_view(name).contains("percent")) continue;
     std::vector<double> values;
+    values.reserve(rows.size());
     for (const JsonObject& row : rows) values.push_back(row.at(name).to_number<double>());
     widths[name] = simulation::confidence_95(values);
   }
@@ -263,10 +264,7 @@ void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
                       "Also write an HTML file with plots; it needs nothing else");
   command->add_flag("--bound", options->bound,
                     "Also print what no policy can exceed at 100%, and the policy's share of it");
-  command->callback([options, &exit_code] {
-    const Result<> done = simulate(*options);
-    exit_code = done ? 0 : report(done.error());
-  });
+  command->callback([options, &exit_code] { exit_code = report(simulate(*options)); });
 }
 
 }  // namespace berth::cli

@@ -127,10 +127,7 @@ void add_simulate_serving(CLI::App& simulate_command, int& exit_code) {
   command->add_option("-o,--output", options->output, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
   command->footer("Example:\n  berth simulate serving --profile profile.yaml --requests run.jsonl");
-  command->callback([options, &exit_code] {
-    const Result<> done = simulate(*options);
-    exit_code = done ? 0 : report(done.error());
-  });
+  command->callback([options, &exit_code] { exit_code = report(simulate(*options)); });
 }
 
 }  // namespace berth::cli

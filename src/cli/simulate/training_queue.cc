@@ -149,10 +149,7 @@ void add_simulate_training_queue(CLI::App& simulate_command, int& exit_code) {
   command->add_option("--report", options->report,
                       "Also write an HTML file with plots; it needs nothing else");
   command->add_option("--schedule", options->schedule, "Write a line a round: round job job ...");
-  command->callback([options, &exit_code] {
-    const Result<> done = simulate(*options);
-    exit_code = done ? 0 : report(done.error());
-  });
+  command->callback([options, &exit_code] { exit_code = report(simulate(*options)); });
 }
 
 }  // namespace berth::cli

@@ -78,9 +78,7 @@ void add_queue(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<QueueOptions>();
   auto* command = root.add_subcommand("queue", "Who is entitled to what");
   command->require_subcommand(1);
-  const auto settle = [&exit_code](const Result<>& done) {
-    exit_code = done ? 0 : print_error(done.error());
-  };
+  const auto settle = [&exit_code](const Result<>& done) { exit_code = exit_code_of(done); };
   command->add_subcommand("ls", "List queues")->callback([&globals, settle] {
     settle(list(globals));
   });

@@ -160,10 +160,8 @@ void add_user(CLI::App& root, const Globals& globals, int& exit_code) {
                           "The kubeconfig (default: NAME.kubeconfig), readable by you alone");
   add_command->add_flag("--no-local", options->no_local,
                         "Do not know the user of this machine of that name at the local socket");
-  add_command->callback([&globals, &exit_code, options] {
-    const Result<> done = add(globals, *options);
-    exit_code = done ? 0 : print_error(done.error());
-  });
+  add_command->callback(
+      [&globals, &exit_code, options] { exit_code = exit_code_of(add(globals, *options)); });
   command->footer(
       "Adding a user again makes a new token and ends the old one.\n\n"
       "Examples:\n"

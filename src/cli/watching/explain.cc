@@ -70,10 +70,8 @@ void add_explain(CLI::App& root, const Globals& globals, int& exit_code) {
       "Examples:\n"
       "  berth explain pod web-0\n"
       "  berth explain job/train");
-  command->callback([&globals, &exit_code, options] {
-    const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : print_error(done.error());
-  });
+  command->callback(
+      [&globals, &exit_code, options] { exit_code = exit_code_of(run(globals, *options)); });
 }
 
 }  // namespace berth::cli

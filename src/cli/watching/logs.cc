@@ -166,6 +166,7 @@ Result<> run(const Globals& globals, const LogsOptions& options) {
     return outcome;
   }
   std::vector<std::thread> threads;
+  threads.reserve(sources.size());
   for (const Source& source : sources) threads.emplace_back([&] { print_one(source); });
   for (std::thread& thread : threads) thread.join();
   return outcome;
@@ -189,10 +190,8 @@ void add_logs(CLI::App& root, const Globals& globals, int& exit_code) {
       "  berth logs web-0\n"
       "  berth logs -f job/train            both workers, each line with its pod\n"
       "  berth logs web-0 --previous --tail 50");
-  command->callback([&globals, &exit_code, options] {
-    const Result<> done = run(globals, *options);
-    exit_code = done ? 0 : print_error(done.error());
-  });
+  command->callback(
+      [&globals, &exit_code, options] { exit_code = exit_code_of(run(globals, *options)); });
 }
 
 }  // namespace berth::cli

@@ -195,10 +195,7 @@ void add_status(CLI::App& root, const Globals& globals, int& exit_code) {
   auto* command = root.add_subcommand(
       "status", "The machine on one screen: devices and who holds them, queues, who is next");
   command->footer("Example:\n  berth status");
-  command->callback([&globals, &exit_code] {
-    const Result<> done = run(globals);
-    exit_code = done ? 0 : print_error(done.error());
-  });
+  command->callback([&globals, &exit_code] { exit_code = exit_code_of(run(globals)); });
 }
 
 }  // namespace berth::cli

@@ -130,9 +130,7 @@ void add_top(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<TopOptions>();
   auto* command = root.add_subcommand("top", "Who uses how much, as measured");
   command->require_subcommand(1);
-  const auto set = [&exit_code](const Result<>& done) {
-    exit_code = done ? 0 : print_error(done.error());
-  };
+  const auto set = [&exit_code](const Result<>& done) { exit_code = exit_code_of(done); };
   auto* nodes = command->add_subcommand("nodes", "CPU and memory of nodes")->alias("node");
   nodes->callback([&globals, set] { set(top_nodes(globals)); });
   auto* pods = command->add_subcommand("pods", "CPU and memory of pods")->alias("pod");

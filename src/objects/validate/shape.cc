@@ -14,34 +14,44 @@
 namespace berth::objects {
 namespace {
 
-std::string_view type_name(const Field& field) {
-  switch (field.type) {
+/// What a type looks like in JSON.
+enum class Form { kString, kInteger, kNumber, kBool, kQuantity, kIntOrString, kMap, kList, kAny };
+
+Form form_of(Type type) {
+  switch (type) {
     case Type::kString:
     case Type::kTime:
     case Type::kMicroTime:
     case Type::kDuration:
     case Type::kBytes:
-      return "a string";
+      return Form::kString;
     case Type::kInt32:
     case Type::kInt64:
-      return "an integer";
+      return Form::kInteger;
     case Type::kDouble:
-      return "a number";
+      return Form::kNumber;
     case Type::kBool:
-      return "true or false";
+      return Form::kBool;
     case Type::kQuantity:
-      return "a quantity";
+      return Form::kQuantity;
     case Type::kIntOrString:
-      return "an integer or a string";
+      return Form::kIntOrString;
     case Type::kObject:
     case Type::kMap:
-      return "a map";
+      return Form::kMap;
     case Type::kList:
-      return "a list";
+      return Form::kList;
     case Type::kAny:
-      return "anything";
+      break;
   }
-  return "something else";
+  return Form::kAny;
+}
+
+std::string_view type_name(const Field& field) {
+  constexpr std::array<std::string_view, 9> kNames = {
+      "a string", "an integer", "a number", "true or false", "a quantity", "an integer or a string",
+      "a map",    "a list",     "anything"};
+  return kNames[static_cast<size_t>(form_of(field.type))];
 }
 
 std::string describe(const Json& value) {
@@ -51,34 +61,31 @@ std::string describe(const Json& value) {
   return canonical_json(value);
 }
 
+bool fits_32_bits(int64_t number) {
+  return number <= std::numeric_limits<int32_t>::max() &&
+         number >= std::numeric_limits<int32_t>::min();
+}
+
 bool fits_type(const Field& field, const Json& value) {
-  switch (field.type) {
-    case Type::kString:
-    case Type::kTime:
-    case Type::kMicroTime:
-    case Type::kDuration:
-    case Type::kBytes:
+  switch (form_of(field.type)) {
+    case Form::kString:
       return value.is_string();
-    case Type::kInt32:
-      return value.is_int64() && value.get_int64() <= std::numeric_limits<int32_t>::max() &&
-             value.get_int64() >= std::numeric_limits<int32_t>::min();
-    case Type::kInt64:
-      return value.is_int64();
-    case Type::kDouble:
+    case Form::kInteger:
+      return value.is_int64() && (field.type == Type::kInt64 || fits_32_bits(value.get_int64()));
+    case Form::kNumber:
       return value.is_number();
-    case Type::kBool:
+    case Form::kBool:
       return value.is_bool();
-    case Type::kQuantity:
+    case Form::kQuantity:
       return value.is_string() || value.is_number();
-    case Type::kIntOrString:
+    case Form::kIntOrString:
       return value.is_string() || value.is_int64();
-    case Type::kObject:
-    case Type::kMap:
+    case Form::kMap:
       return value.is_object();
-    case Type::kList:
+    case Form::kList:
       return value.is_array();
-    case Type::kAny:
-      return true;
+    case Form::kAny:
+      break;
   }
   return true;
 }
