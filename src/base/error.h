@@ -53,12 +53,12 @@ inline std::unexpected<Error> fail(ErrorCode code, std::string what, std::string
 #define BERTH_CONCAT_INNER(a, b) a##b
 #define BERTH_CONCAT(a, b) BERTH_CONCAT_INNER(a, b)
 
-/// `BERTH_TRY(auto x, expression);` binds the value of a Result, or returns its error.
+/// `BERTH_TRY(auto x, expression);` binds a Result's value, or returns its error.
 #define BERTH_TRY(declaration, expression)                                      \
   auto BERTH_CONCAT(result_, __LINE__) = (expression);                          \
   if (!BERTH_CONCAT(result_, __LINE__))                                         \
     return std::unexpected(std::move(BERTH_CONCAT(result_, __LINE__)).error()); \
-  declaration = *std::move(BERTH_CONCAT(result_, __LINE__))
+  declaration = *std::move(BERTH_CONCAT(result_, __LINE__))  // NOLINT(bugprone-macro-parentheses)
 
 /// The same for a Result<void>.
 #define BERTH_CHECK(expression)                        \

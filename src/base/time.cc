@@ -175,18 +175,22 @@ std::string format_duration(Duration duration) {
 }
 
 std::string format_age(Duration age) {
+  constexpr int64_t kHour = 3600;
+  constexpr int64_t kDay = 24 * kHour;
+  constexpr int64_t kYear = 365;  // in days
   const int64_t s = age.ns < 0 ? 0 : age.ns / 1'000'000'000;
   if (s < 120) return fmt::format("{}s", s);
   if (s < 600 && s % 60 != 0) return fmt::format("{}m{}s", s / 60, s % 60);
-  if (s < 3 * 3600) return fmt::format("{}m", s / 60);
-  if (s < 8 * 3600 && s % 3600 / 60 != 0) return fmt::format("{}h{}m", s / 3600, s % 3600 / 60);
-  if (s < 48 * 3600) return fmt::format("{}h", s / 3600);
-  if (s < 8 * 86400 && s % 86400 / 3600 != 0)
-    return fmt::format("{}d{}h", s / 86400, s % 86400 / 3600);
-  const int64_t days = s / 86400;
-  if (days < 2 * 365) return fmt::format("{}d", days);
-  if (days < 8 * 365 && days % 365 != 0) return fmt::format("{}y{}d", days / 365, days % 365);
-  return fmt::format("{}y", days / 365);
+  if (s < 3 * kHour) return fmt::format("{}m", s / 60);
+  if (s < 8 * kHour && s % kHour / 60 != 0) return fmt::format("{}h{}m", s / kHour, s % kHour / 60);
+  if (s < 2 * kDay) return fmt::format("{}h", s / kHour);
+  if (s < 8 * kDay && s % kDay / kHour != 0)
+    return fmt::format("{}d{}h", s / kDay, s % kDay / kHour);
+  const int64_t days = s / kDay;
+  if (days < 2 * kYear) return fmt::format("{}d", days);
+  if (days < 8 * kYear && days % kYear != 0)
+    return fmt::format("{}y{}d", days / kYear, days % kYear);
+  return fmt::format("{}y", days / kYear);
 }
 
 }  // namespace berth

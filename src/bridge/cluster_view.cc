@@ -10,7 +10,6 @@
 namespace berth::bridge {
 namespace {
 
-using objects::find;
 using objects::find_array;
 using objects::find_string;
 
@@ -30,8 +29,8 @@ std::pair<std::string, std::string> split_task(const std::string& task) {
 
 }  // namespace
 
-ClusterView::ClusterView(Options options, Handlers handlers)
-    : options_(std::move(options)), handlers_(std::move(handlers)), informers_(kKinds) {
+ClusterView::ClusterView(const Options& options, Handlers handlers)
+    : options_(options), handlers_(std::move(handlers)), informers_(kKinds) {
   watch(kNode, kNodes, false);
   watch(kQueue, kQueues, true);
   watch(kNamespace, kNamespaces, false);

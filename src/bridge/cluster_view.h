@@ -34,7 +34,7 @@ class ClusterView {
     std::function<void(const std::string& text)> trouble;
   };
 
-  ClusterView(Options options, Handlers handlers);
+  ClusterView(const Options& options, Handlers handlers);
   ~ClusterView();
 
   void start();

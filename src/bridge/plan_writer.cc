@@ -64,7 +64,7 @@ void PlanWriter::execute(const core::Plan& plan) {
   std::optional<core::PersistIntent> intent;
   std::vector<core::Bind> of_intent;
   const auto flush = [&] {
-    if (intent) bind_gang(std::move(*intent), std::exchange(of_intent, {}));
+    if (intent) bind_gang(*intent, std::exchange(of_intent, {}));
     intent.reset();
   };
   for (const core::Action& action : plan.actions) {
@@ -105,7 +105,7 @@ void PlanWriter::annotate(const std::string& gang, std::string_view key, const s
                         {}, &ToLoop::ignore);
 }
 
-void PlanWriter::bind_gang(core::PersistIntent intent, std::vector<core::Bind> binds) {
+void PlanWriter::bind_gang(const core::PersistIntent& intent, std::vector<core::Bind> binds) {
   const auto group = pod_group(intent.gang);
   if (!group) {
     for (const core::Bind& b : binds) bind(b);
@@ -162,7 +162,7 @@ void PlanWriter::bound(const core::Bind& b, const PodRef& pod, const Result<Shar
     return;
   }
   // It may have happened all the same: the pod itself tells.
-  const Error why = answer.error();
+  const Error& why = answer.error();
   context_.client.get(
       {kPods, pod.ns, pod.name, ""}, to_loop_([this, b, pod, why](const Result<SharedJson>& read) {
         if (!read) {

@@ -46,7 +46,7 @@ class PlanWriter : public control::Executor {
   uint64_t failures() const { return failures_; }
 
  private:
-  void bind_gang(core::PersistIntent intent, std::vector<core::Bind> binds);
+  void bind_gang(const core::PersistIntent& intent, std::vector<core::Bind> binds);
   void bind(const core::Bind& bind);
   void bound(const core::Bind& bind, const PodRef& pod, const Result<SharedJson>& answer);
   void unbound(const std::string& task, const Error& why);

@@ -106,6 +106,7 @@ void Identity::put(User user, std::function<void(Result<std::string>)> done) {
 std::vector<Identity::User> Identity::users() const {
   const std::shared_lock lock(mutex_);
   std::vector<User> all;
+  all.reserve(users_.size());
   for (const auto& [unused, user] : users_) all.push_back(user);
   return all;
 }

@@ -139,9 +139,8 @@ Answer<Json> resized(const Subject& subject, const Json& before, const Json& bod
       }
     }
   }
-  Json expected = body;
-  if (find(expected, {"spec"}) == nullptr ||
-      find(expected, {"spec"})->as_object().size() != find(object, {"spec"})->as_object().size()) {
+  if (find(body, {"spec"}) == nullptr ||
+      find(body, {"spec"})->as_object().size() != find(object, {"spec"})->as_object().size()) {
     return invalid(*subject.kind, subject.name,
                    {{objects::Issue::Kind::kForbidden,
                      "spec",

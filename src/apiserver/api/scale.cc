@@ -7,7 +7,6 @@
 namespace berth::apiserver {
 
 using objects::find_int;
-using objects::find_string;
 
 Json scale_of(const objects::Kind&, const Json& object) {
   JsonObject metadata;

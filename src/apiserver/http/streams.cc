@@ -216,7 +216,7 @@ class LogStreamToHttp final : public Streams::Stream,
   bool stopped_ = false;
 };
 
-void Streams::watch(std::shared_ptr<platform::HttpExchange> exchange, const Subject& subject,
+void Streams::watch(const std::shared_ptr<platform::HttpExchange>& exchange, const Subject& subject,
                     const WatchOptions& options, const Presenter& presenter) {
   auto stream = std::make_shared<WatchStream>(*this, exchange, options, presenter);
   add(stream);

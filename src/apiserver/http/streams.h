@@ -30,7 +30,7 @@ class Streams {
     bool bookmarks = false;
     Duration timeout;
   };
-  void watch(std::shared_ptr<platform::HttpExchange> exchange, const Subject& subject,
+  void watch(const std::shared_ptr<platform::HttpExchange>& exchange, const Subject& subject,
              const WatchOptions& options, const Presenter& presenter);
   void log(std::shared_ptr<platform::HttpExchange> exchange, LogSource& source, LogRequest request);
 

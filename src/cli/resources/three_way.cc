@@ -80,8 +80,8 @@ Result<Json> three_way(const objects::Kind& kind, const Json& last, const Json& 
 void set_last_applied(Json& wanted) {
   JsonObject& annotations = objects::ensure_object(wanted, {"metadata", "annotations"});
   annotations.erase(kLastApplied);
-  std::string text = objects::canonical_json(wanted) + "\n";
-  objects::ensure_object(wanted, {"metadata", "annotations"})[kLastApplied] = std::move(text);
+  const std::string text = objects::canonical_json(wanted) + "\n";
+  objects::ensure_object(wanted, {"metadata", "annotations"})[kLastApplied] = text;
 }
 
 Json last_applied(const Json& live) {

@@ -16,8 +16,8 @@ class NameTable {
   NameTable() = default;
   NameTable(const NameTable& other);
   NameTable& operator=(const NameTable& other);
-  NameTable(NameTable&&) = default;
-  NameTable& operator=(NameTable&&) = default;
+  NameTable(NameTable&&) noexcept = default;
+  NameTable& operator=(NameTable&&) noexcept = default;
 
   NameId intern(std::string_view name);
   /// Invalid where nobody interned it.

@@ -20,6 +20,7 @@ std::string schedule_chart(const std::vector<traces::TrainingJob>& jobs,
   std::stable_sort(order.begin(), order.end(),
                    [&](uint32_t a, uint32_t b) { return jobs[a].arrival_s < jobs[b].arrival_s; });
   std::vector<std::string> rows;
+  rows.reserve(order.size());
   for (uint32_t job : order) rows.push_back(jobs[job].name);
   std::vector<Bar> bars;
   std::vector<size_t> open(jobs.size(), SIZE_MAX);  // the bar that the job's last round extends
