@@ -226,6 +226,7 @@ std::vector<Holder> holders_for(const State& state, GangId waiting) {
     holder.priority = other.priority;
   }
   std::vector<Holder> holders;
+  holders.reserve(by_gang.size());
   for (auto& [name, holder] : by_gang) holders.push_back(std::move(holder));
   std::stable_sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) {
     return a.device_milli > b.device_milli;
