@@ -16,7 +16,8 @@ namespace {
 /// The server that `berth serve` runs, on a local socket, with a handler that reads the address.
 class Server {
  public:
-  Server() : path_(std::filesystem::temp_directory_path() / ("fuzz-" + std::to_string(::getpid()))) {
+  Server()
+      : path_(std::filesystem::temp_directory_path() / ("fuzz-" + std::to_string(::getpid()))) {
     platform::HttpServerOptions options;
     options.address.clear();
     options.local_socket = path_;

@@ -54,9 +54,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;
   const std::string_view text = as_text(bytes + 1, size - 1);
   switch (bytes[0] % 3) {
-    case 0: check_image(text); break;
-    case 1: check_network(text); break;
-    default: check_devices(text); break;
+    case 0:
+      check_image(text);
+      break;
+    case 1:
+      check_network(text);
+      break;
+    default:
+      check_devices(text);
+      break;
   }
   return 0;
 }

@@ -62,10 +62,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;
   const std::string_view text = as_text(bytes + 1, size - 1);
   switch (bytes[0] % 4) {
-    case 0: check_openb(text); break;
-    case 1: check_request_log(text); break;
-    case 2: check_training_jobs(text); break;
-    default: check_kernel_profile(text); break;
+    case 0:
+      check_openb(text);
+      break;
+    case 1:
+      check_request_log(text);
+      break;
+    case 2:
+      check_training_jobs(text);
+      break;
+    default:
+      check_kernel_profile(text);
+      break;
   }
   return 0;
 }
