@@ -19,7 +19,7 @@ namespace {
 using namespace core;  // NOLINT
 
 /// Each trial is a whole decision on a copy: enough for the nearest changes, not for all.
-constexpr size_t kMaxTrials = 24;
+constexpr size_t kMaxTrials = 32;
 constexpr size_t kMaxHolders = 16;
 constexpr size_t kMaxChanges = 6;
 
@@ -40,6 +40,7 @@ class ChangeSearch {
     if (has(ReasonCode::kInsufficient)) {
       uncordon();
       free_holders(holders);
+      wait();
     }
     return std::move(changes_);
   }
@@ -64,9 +65,9 @@ class ChangeSearch {
     return static_cast<uint32_t>(holding) >= gang.min;
   }
 
-  void suggest(Change::Kind kind, std::string text, const std::vector<Event>& events) {
+  void suggest(Change::Kind kind, std::string text, std::vector<Event> events) {
     if (changes_.size() < kMaxChanges && starts_with(events))
-      changes_.push_back({kind, std::move(text)});
+      changes_.push_back({kind, std::move(text), std::move(events)});
   }
 
   /// The waiting members, as events that change `edit` in their shape.
@@ -116,9 +117,10 @@ class ChangeSearch {
       const uint16_t fewer = static_cast<uint16_t>(count / 2);
       const auto lowered = edited([&](TaskUpsert& task) { task.shape.devices.count = fewer; });
       if (!starts_with(lowered)) continue;
-      changes_.push_back(
-          {Change::Kind::kLowerRequest, fmt::format("ask for {} {} instead of {}", fewer,
-                                                    shape.devices.resource, shape.devices.count)});
+      changes_.push_back({Change::Kind::kLowerRequest,
+                          fmt::format("ask for {} {} instead of {}", fewer, shape.devices.resource,
+                                      shape.devices.count),
+                          lowered});
       break;
     }
     // As much CPU or memory as a node has to give that has the rest.
@@ -173,10 +175,7 @@ class ChangeSearch {
       const size_t before = changes_.size();
       suggest(Change::Kind::kFree, fmt::format("end {} (queue {})", holder.gang, holder.queue),
               gone);
-      if (changes_.size() > before) {
-        wait_for(id);
-        if (++freed_ == 2) return;
-      }
+      if (changes_.size() > before && ++freed_ == 2) return;
       all.insert(all.end(), gone.begin(), gone.end());
       names += (names.empty() ? "" : ", ") + holder.gang;
       if (freed_ == 0 && all.size() > gone.size() && changes_.size() == before)
@@ -185,19 +184,46 @@ class ChangeSearch {
     }
   }
 
-  void wait_for(GangId id) {
-    Time end;
-    for (TaskId task : state_.gang(id).tasks) {
-      const Task& t = state_.task(task);
-      if (!t.holds_place()) continue;
-      if (t.expected_duration.ns == 0) return;
-      end = std::max(end, t.started + t.expected_duration);
+  /// The earliest time by which enough will have ended, where how long it takes is known.
+  void wait() {
+    std::vector<std::pair<Time, TaskId>> ends;
+    for (size_t i = 0; i < state_.tasks().size(); ++i) {
+      const Task& task = state_.tasks()[i];
+      if (!task.holds_place() || task.gang == gang_) continue;
+      const Time end = task.phase == TaskPhase::kReleasing ? task.release_by
+                                                           : task.started + task.expected_duration;
+      if (task.phase != TaskPhase::kReleasing && task.expected_duration.ns == 0) continue;
+      // What has outlived its estimate may end at any time: when is not known.
+      if (end > state_.now()) ends.emplace_back(end, TaskId{static_cast<uint32_t>(i)});
     }
-    if (end > state_.now())
-      changes_.push_back(
-          {Change::Kind::kWait, fmt::format("wait until {}, when {} is expected to end by its own "
-                                            "estimate",
-                                            format_time(end), state_.gang(id).name)});
+    std::sort(ends.begin(), ends.end(), [&](const auto& a, const auto& b) {
+      return std::pair(a.first, std::string_view(state_.task(a.second).name)) <
+             std::pair(b.first, std::string_view(state_.task(b.second).name));
+    });
+    const auto ended = [&](size_t count) {
+      std::vector<Event> events{Tick{ends[count - 1].first}};
+      for (size_t i = 0; i < count; ++i)
+        events.push_back(TaskRemove{state_.task(ends[i].second).name});
+      return events;
+    };
+    if (ends.empty() || !starts_with(ended(ends.size()))) return;
+    size_t low = 1;
+    size_t high = ends.size();
+    while (low < high && trials_ < kMaxTrials) {
+      const size_t middle = low + (high - low) / 2;
+      if (starts_with(ended(middle)))
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    const auto& [end, last] = ends[high - 1];
+    const std::string others =
+        high > 1 ? fmt::format(" and {} more are", high - 1) : std::string(" is");
+    changes_.push_back({Change::Kind::kWait,
+                        fmt::format("wait until {}, when {}{} expected to have ended by their own "
+                                    "estimates",
+                                    format_time(end), state_.task(last).name, others),
+                        ended(high)});
   }
 
   const State& state_;

@@ -9,6 +9,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/error.h"
+#include "core/model/event.h"
 #include "core/model/plan.h"
 #include "core/model/state.h"
 
@@ -19,7 +20,9 @@ namespace berth::control {
 struct Change {
   enum class Kind { kLowerRequest, kFree, kRaiseLimit, kPreemptible, kUncordon, kWait };
   Kind kind = Kind::kFree;
-  std::string text;
+  std::string text{};
+  /// The change itself: applied to the state that was explained, the gang starts in the next cycle.
+  std::vector<core::Event> events{};
 };
 std::string_view to_string(Change::Kind kind);
 

@@ -123,12 +123,14 @@ TEST(Decisions, LeaveNoTraceAndComeOutTheSameAgain) {
     State copy = one.state();
     const uint64_t before = copy.hash();
     const auto placer = make_placer("pack", 1);
-    control::decide(copy, *placer, 99);
+    const Plan plan = control::decide(copy, *placer, 99);
     RC_ASSERT(copy.hash() == before);
 
     State restored;
     for (const Event& event : copy.snapshot()) restored.apply(event);
     RC_ASSERT(restored.hash() == before);
+    const auto its_placer = make_placer("pack", 1);
+    RC_ASSERT(control::decide(restored, *its_placer, 99).actions == plan.actions);
   });
   EXPECT_TRUE(holds);
 }

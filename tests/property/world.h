@@ -67,6 +67,9 @@ class World {
         control_->add(BindDone{bind->place.task, rng_.below(10) != 0});
   }
 
+  Result<control::Explanation> explain(std::string_view task) const {
+    return control_->explain(task);
+  }
   const State& state() const { return control_->state(); }
   const Plan& plan() const { return plan_; }
   Lines lines;

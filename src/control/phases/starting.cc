@@ -73,9 +73,9 @@ class Starting {
     if (fit.whole()) return d_.start(id, fit.placed, false);
     if (backfill(id, tasks)) return;
     const ReasonCode code = claimed                             ? ReasonCode::kClaimed
+                            : never_fits(d_.state, gang, tasks) ? ReasonCode::kNever
                             : fit.guarantee                     ? ReasonCode::kNotGuaranteed
                             : fit.limit                         ? ReasonCode::kQueueLimit
-                            : never_fits(d_.state, gang, tasks) ? ReasonCode::kNever
                                                                 : ReasonCode::kInsufficient;
     // Also below a limit: its own queue's work of lower priority can make room there.
     const bool may_take = code == ReasonCode::kInsufficient || code == ReasonCode::kQueueLimit;

@@ -22,14 +22,15 @@ int64_t scaled(int64_t amount, int64_t numerator, int64_t denominator) {
                               static_cast<double>(denominator));
 }
 
-/// The kinds that tasks of this shape may run on.
+/// The kinds that tasks of this shape may run on, of those that there are now: what a node that is
+/// gone once had must not make a difference.
 AcceleratorMask kinds_of(const State& state, const Shape& shape) {
   AcceleratorMask mask = 0;
   if (shape.devices.count == 0) return mask;
   const auto& models = shape.devices.models;
   for (size_t i = 0; i < state.accelerators().size(); ++i) {
     const Accelerator& kind = state.accelerators()[i];
-    if (kind.resource == shape.devices.resource &&
+    if (kind.resource == shape.devices.resource && state.capacity().accelerator_milli[i] > 0 &&
         (models.empty() || std::find(models.begin(), models.end(), kind.name) != models.end()))
       mask |= AcceleratorMask{1} << i;
   }
@@ -384,7 +385,7 @@ Entitlements::Standing Entitlements::best_standing(QueueId id, std::span<const T
   auto best = Standing::kNone;
   for (AcceleratorMask kinds = kinds_of(state_, shape); kinds != 0; kinds &= kinds - 1) {
     const AcceleratorId kind{static_cast<uint8_t>(std::countr_zero(kinds))};
-    if (state_.capacity().accelerator_milli[kind.index()] > 0) best = std::max(best, with(kind));
+    best = std::max(best, with(kind));
   }
   return best;
 }
