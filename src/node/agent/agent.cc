@@ -112,11 +112,11 @@ struct Agent::State {
     around.node_cpu_milli = facts.cpus * 1000 - options.reserved_cpu_milli;
     around.node_memory_bytes = facts.memory_bytes - options.reserved_memory_bytes;
     around.node_ephemeral_storage_bytes = facts.disk_bytes - options.reserved_disk_bytes;
-    context = std::make_unique<NodeContext>(
-        NodeContext{options.clock, loop, *api, options.network, options.images, options.devices,
-                    *runtime, *cgroups, findings.abilities, *events, *work, *probes,
-                    options.data_dir, options.cgroup_root, std::move(around),
-                    VolumeOptions{options.allow_host_path}, options.pids_per_pod});
+    context = std::make_unique<NodeContext>(NodeContext{
+        options.clock, loop, *api, options.network, options.images, options.devices, *runtime,
+        *cgroups, findings.abilities, *events, *work, *probes, options.data_dir,
+        options.cgroup_root, std::move(around),
+        VolumeOptions{options.allow_host_path, options.host_dirs}, options.pids_per_pod});
     BERTH_TRY(auto found, options.devices.discover());
     devices.set_devices(std::move(found));
     upkeep = std::make_unique<Upkeep>(Upkeep::Parts{

@@ -27,6 +27,7 @@ struct AgentOptions {
   ImageStore& images;
   DeviceSource& devices;
   bool allow_host_path = false;
+  std::vector<std::string> host_dirs = {};  ///< may be mounted read-only all the same
   bool allow_host_network = false;  ///< also hostPID and hostIPC
   bool allow_privileged = false;
   int max_pods = 250;

@@ -1,6 +1,8 @@
 #include "node/pod/volumes.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <optional>
 
 #include <fcntl.h>
@@ -182,6 +184,23 @@ Result<std::string> host_path(const Json& source) {
 }
 
 /// A folder of small files: in memory when they are secret.
+/// Is it a part of what the image `host` shows, with links followed, that the pod only reads?
+bool is_shown_anyway(const PodSpec& pod, const Json& volume,
+                     const std::vector<std::string>& host_dirs) {
+  for (const auto* list : {&pod.init_containers, &pod.containers})
+    for (const ContainerSpec& container : *list)
+      for (const VolumeMount& mount : container.mounts)
+        if (mount.name == find_string(volume, {"name"}) && !mount.read_only) return false;
+  std::error_code error;
+  const auto path =
+      std::filesystem::canonical(std::string(find_string(volume, {"hostPath", "path"})), error);
+  if (error) return false;
+  return std::ranges::any_of(host_dirs, [&](const std::string& dir) {
+    const auto shown = std::filesystem::canonical(dir, error);
+    return !error && std::ranges::mismatch(shown, path).in1 == shown.end();
+  });
+}
+
 Result<> make_file_volume(const std::string& at, bool secret, Result<VolumeFiles> files,
                           const PodSpec& pod) {
   if (!files) return std::unexpected(files.error());
@@ -198,9 +217,11 @@ Result<std::string> ensure_volume(const PodSpec& pod, const PodPaths& paths,
     return at;
   }
   if (const Json* source = find(volume, {"hostPath"})) {
-    if (!options.allow_host_path)
-      return fail(ErrorCode::kForbidden, "hostPath volumes are not allowed on this node", {},
-                  "use emptyDir, or start Berth with hostPath allowed");
+    if (!options.allow_host_path && !is_shown_anyway(pod, volume, options.host_dirs))
+      return fail(ErrorCode::kForbidden, "hostPath volumes are not allowed on this node",
+                  std::string(find_string(*source, {"path"})),
+                  "use emptyDir; or start Berth with --allow-host-path, or with --host-dir for a "
+                  "folder that may be read");
     return host_path(*source);
   }
   const auto keys = [&](InputKey::Kind kind, const Json& source,

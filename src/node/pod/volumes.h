@@ -16,6 +16,8 @@ using VolumePaths = std::map<std::string, std::string>;
 
 struct VolumeOptions {
   bool allow_host_path = false;
+  /// What the image `host` shows beside the system's own: anybody may mount that, read-only.
+  std::vector<std::string> host_dirs = {};
 };
 
 /// Makes every volume of the pod, or finds it made: emptyDir (on disk or in memory), hostPath,
