@@ -1,11 +1,13 @@
 #include "node/pod/pod_spec.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <boost/json/parse.hpp>
 #include <fmt/format.h>
 
 #include "base/quantity.h"
+#include "base/text.h"
 
 namespace berth::node {
 namespace {
@@ -224,6 +226,23 @@ Result<ContainerSpec> read_container(const Json& source, const Json& pod_context
   return out;
 }
 
+/// `8080/metrics running,waiting`: before it is stopped, the container may end what it is
+/// answering. A hook that only waits goes before that; any other stays as it is.
+void add_drain(std::string_view text, ContainerSpec& container) {
+  const size_t slash = text.find('/'), space = text.find(' ');
+  Handler drain;
+  drain.kind = Handler::Kind::kDrain;
+  if (slash == std::string_view::npos || space == std::string_view::npos || space < slash) return;
+  const auto read = std::from_chars(text.data(), text.data() + slash, drain.port);
+  if (read.ec != std::errc() || read.ptr != text.data() + slash) return;
+  drain.path = text.substr(slash, space - slash);
+  for (const std::string_view metric : split(text.substr(space + 1), ','))
+    drain.busy_metrics.emplace_back(metric);
+  if (container.pre_stop && container.pre_stop->kind != Handler::Kind::kSleep) return;
+  if (container.pre_stop) drain.sleep = container.pre_stop->sleep;
+  container.pre_stop = std::move(drain);
+}
+
 /// The API server may not have filled it in: the same rule again.
 QosClass qos_of(const PodSpec& pod) {
   bool any = false;
@@ -339,6 +358,8 @@ Result<PodSpec> read_pod(const Json& object) {
   out.ingress_bandwidth = annotation("kubernetes.io/ingress-bandwidth");
   out.egress_bandwidth = annotation("kubernetes.io/egress-bandwidth");
   BERTH_TRY(out.devices, read_assigned_devices(annotation("berth.dev/devices")));
+  if (!out.containers.empty())
+    add_drain(annotation("berth.dev/busy-metrics"), out.containers.front());
   return out;
 }
 

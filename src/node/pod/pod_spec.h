@@ -26,14 +26,16 @@ struct ResourceAmounts {
 
 /// What to do in or to a container: a probe or a lifecycle hook.
 struct Handler {
-  enum class Kind { kExec, kHttpGet, kTcpSocket, kSleep } kind = Kind::kExec;
+  enum class Kind { kExec, kHttpGet, kTcpSocket, kSleep, kDrain } kind = Kind::kExec;
   std::vector<std::string> command;
+  /// kDrain: metrics of the page at `port` and `path` whose sum is the requests still in it.
+  std::vector<std::string> busy_metrics;
   std::string host;  ///< empty: the pod's address
   int port = 0;      ///< names are resolved to the container's ports
   std::string path = "/";
   bool https = false;
   std::vector<std::pair<std::string, std::string>> headers;
-  Duration sleep;
+  Duration sleep;  ///< kSleep, and before kDrain asks
 };
 
 struct Probe {

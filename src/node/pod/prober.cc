@@ -25,6 +25,9 @@ namespace {
 using platform::Deadline;
 using platform::Fd;
 
+constexpr size_t kStatusLineBytes = 16'384;
+constexpr size_t kMetricsPageBytes = size_t{4} << 20;
+
 std::unexpected<Error> failed(std::string what) {
   return fail(ErrorCode::kUnavailable, std::move(what));
 }
@@ -92,7 +95,8 @@ class Stream {
     return {};
   }
   /// Up to a limit or the end.
-  Result<std::string> read(size_t limit) {
+  /// Until `end` has come, the other side closes, or `limit` bytes.
+  Result<std::string> read(size_t limit, std::string_view end) {
     std::string out;
     std::array<char, 4096> buffer;
     while (out.size() < limit) {
@@ -100,7 +104,7 @@ class Stream {
                           : ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
       if (n > 0) {
         out.append(buffer.data(), static_cast<size_t>(n));
-        if (out.find("\r\n") != std::string::npos) break;
+        if (!end.empty() && out.find(end) != std::string::npos) break;
       } else if (n == 0 && !ssl_) {
         break;
       } else if (!retry(static_cast<int>(n), POLLIN)) {
@@ -150,12 +154,18 @@ std::string http_request(const Handler& handler, const std::string& host) {
   return out + "Accept: */*\r\nConnection: close\r\n\r\n";
 }
 
-Result<> http_get(const Handler& handler, const std::string& host, const Deadline& deadline) {
+/// The answer to a GET, up to `end` or `limit` bytes of it.
+Result<std::string> fetch(const Handler& handler, const std::string& host, const Deadline& deadline,
+                          size_t limit, std::string_view end) {
   BERTH_TRY(Fd fd, connect_to(host, handler.port, deadline));
   Stream stream(std::move(fd), deadline);
   if (handler.https) BERTH_CHECK(stream.handshake());
   BERTH_CHECK(stream.write(http_request(handler, host)));
-  BERTH_TRY(const std::string answer, stream.read(16'384));
+  return stream.read(limit, end);
+}
+
+Result<> http_get(const Handler& handler, const std::string& host, const Deadline& deadline) {
+  BERTH_TRY(const std::string answer, fetch(handler, host, deadline, kStatusLineBytes, "\r\n"));
   const auto words = split(std::string_view(answer).substr(0, answer.find("\r\n")), ' ');
   int status = 0;
   if (words.size() >= 2)
@@ -166,6 +176,20 @@ Result<> http_get(const Handler& handler, const std::string& host, const Deadlin
 }
 
 }  // namespace
+
+bool has_requests(const std::vector<std::string>& busy_metrics, std::string_view page) {
+  for (std::string_view line : split(page, '\n')) {
+    line = trim(line);
+    const std::string_view name = line.substr(0, line.find_first_of(" {"));
+    if (std::ranges::find(busy_metrics, name) == busy_metrics.end()) continue;
+    const size_t labels = line.rfind('}');
+    line = trim(line.substr(labels == std::string_view::npos ? name.size() : labels + 1));
+    double value = 0;
+    std::from_chars(line.data(), line.data() + line.size(), value);
+    if (value > 0) return true;
+  }
+  return false;
+}
 
 Result<> run_handler(const ContainerRuntime& runtime, const Handler& handler,
                      const ProbeTarget& target, Duration timeout) {
@@ -185,6 +209,11 @@ Result<> run_handler(const ContainerRuntime& runtime, const Handler& handler,
       return http_get(handler, host, deadline);
     case Handler::Kind::kTcpSocket: {
       BERTH_TRY(const Fd fd, connect_to(host, handler.port, deadline));
+      return {};
+    }
+    case Handler::Kind::kDrain: {
+      const auto page = fetch(handler, host, deadline, kMetricsPageBytes, {});
+      if (page && has_requests(handler.busy_metrics, *page)) return failed("it has requests");
       return {};
     }
     case Handler::Kind::kSleep:

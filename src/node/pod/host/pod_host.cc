@@ -9,6 +9,12 @@
 #include "node/files.h"
 
 namespace berth::node {
+namespace {
+
+constexpr Duration kDrainPoll = Duration::milliseconds(200);
+constexpr Duration kDrainTimeout = Duration::seconds(5);
+
+}  // namespace
 
 PodHost::PodHost(NodeContext& context, PodSpec pod, PodState record,
                  std::function<void(const std::string&)> on_finished)
@@ -320,6 +326,15 @@ void PodHost::run_hook(const std::string& container, int attempt, HookKind kind,
       });
       return;
     }
+    if (hook->kind == Handler::Kind::kDrain) {
+      context_.loop.after(std::min(hook->sleep, limit),
+                          [weak = weak_from_this(), hook = *hook, at = target(container, attempt),
+                           until = context_.clock.now() + limit, answered] {
+                            if (const auto self = weak.lock())
+                              self->drain(hook, at, until, answered);
+                          });
+      return;
+    }
     off_loop(
         context_.probes,
         [this, hook = *hook, limit, at = target(container, attempt),
@@ -329,6 +344,21 @@ void PodHost::run_hook(const std::string& container, int attempt, HookKind kind,
         },
         answered);
   });
+}
+
+void PodHost::drain(const Handler& hook, const ProbeTarget& at, Time until,
+                    std::function<void(PodHost&, const Result<>&)> drained) {
+  off_loop(
+      context_.probes,
+      [this, hook, at] { return run_handler(context_.runtime, hook, at, kDrainTimeout); },
+      [hook, at, until, drained = std::move(drained)](PodHost& self, const Result<>& empty) {
+        if (empty || self.context_.clock.now() >= until) return drained(self, {});
+        self.context_.loop.after(kDrainPoll,
+                                 [weak = self.weak_from_this(), hook, at, until, drained] {
+                                   if (const auto host = weak.lock())
+                                     host->drain(hook, at, until, drained);
+                                 });
+      });
 }
 
 void PodHost::resize(const std::string& container, int attempt, const ContainerSpec& wanted) {

@@ -76,6 +76,9 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   void off_loop(WorkPool& pool, Job job, Then then);
   void prepare_with(Result<PodInputs> inputs);
   ProbeTarget target(const std::string& container, int attempt) const;
+  /// Asks until the program has no requests any more, or `until`.
+  void drain(const Handler& hook, const ProbeTarget& at, Time until,
+             std::function<void(PodHost&, const Result<>&)> drained);
   void finish_if_over();
   /// The whole pod is on its way out, not one container of it.
   bool ending() const;
