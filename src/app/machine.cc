@@ -92,6 +92,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                            .images = *p.images,
                            .devices = *p.devices};
   agent.allow_host_path = options.allow_host_path;
+  agent.host_dirs = options.host_dirs;
   agent.allow_host_network = options.allow_host_network;
   agent.allow_privileged = options.allow_privileged;
   agent.cgroup_root = kCgroupRoot;
@@ -108,7 +109,12 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                                                    .build = kBuild,
                                                    .log = log_line}));
   p.measured->feed(p.scheduler.get());
-  BERTH_TRY(p.controllers, controllers::Runner::start({.client = api, .clock = clock}));
+  BERTH_TRY(p.controllers,
+            controllers::Runner::start(
+                {.client = api,
+                 .clock = clock,
+                 .read_model = [headers = std::make_shared<platform::ModelHeaders>()](
+                                   const std::string& path) { return headers->read(path); }}));
 
   p.logs = std::make_unique<NodeLogs>(*p.agent);
   p.usage = std::make_unique<NodeUsage>(*p.agent, options.node_name);

@@ -10,7 +10,7 @@ namespace {
 const std::vector<KindRow>& rows() {
   static const std::vector<KindRow> kRows = {
       {Kind::kNamespace, {"", "v1", "namespaces"}, "v1", "Namespace", false, true},
-      {Kind::kNode, {"", "v1", "nodes"}, "v1", "Node", false, true},
+      {Kind::kNode, {"", "v1", "nodes"}, "v1", "Node", false, false},
       {Kind::kPod, {"", "v1", "pods"}, "v1", "Pod", true, false},
       {Kind::kService, {"", "v1", "services"}, "v1", "Service", true, false},
       {Kind::kEndpointSlice,
@@ -44,6 +44,12 @@ const std::vector<KindRow>& rows() {
        "Lease",
        true,
        true},
+      {Kind::kModelService,
+       {"berth.dev", "v1alpha1", "modelservices"},
+       "berth.dev/v1alpha1",
+       "ModelService",
+       true,
+       false},
   };
   return kRows;
 }

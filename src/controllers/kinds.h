@@ -28,8 +28,9 @@ enum class Kind : uint8_t {
   kPodGroup,
   kPodDisruptionBudget,
   kLease,
+  kModelService,
 };
-inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kLease) + 1;
+inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kModelService) + 1;
 
 struct KindRow {
   Kind kind;

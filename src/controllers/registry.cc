@@ -2,6 +2,7 @@
 
 #include "controllers/controller.h"
 #include "controllers/services/endpoint_slices.h"
+#include "controllers/serving/model_service.h"
 #include "controllers/upkeep/disruption_budget.h"
 #include "controllers/upkeep/garbage.h"
 #include "controllers/upkeep/lost_pods.h"
@@ -14,8 +15,8 @@ namespace berth::controllers {
 
 std::span<const Controller* const> all_controllers() {
   static const std::array kControllers = {
-      &kJob,     &kReplicaSet, &kDeployment,     &kPodGroup, &kDisruptionBudget,
-      &kGarbage, &kLostPods,   &kEndpointSlices,
+      &kJob,     &kReplicaSet, &kDeployment,     &kPodGroup,     &kDisruptionBudget,
+      &kGarbage, &kLostPods,   &kEndpointSlices, &kModelService,
   };
   return kControllers;
 }

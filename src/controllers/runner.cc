@@ -49,7 +49,9 @@ class Core : public std::enable_shared_from_this<Core> {
         clock_(options.clock),
         loop_(std::move(loop)),
         recorder_(options.client),
-        synced_(synced) {}
+        synced_(synced) {
+    view_.set_model_reader(std::move(options.read_model));
+  }
 
   void begin() {
     unsynced_ = all_kinds().size();

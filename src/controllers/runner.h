@@ -5,12 +5,15 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "client/api_client.h"
+#include "controllers/view.h"
 
 namespace berth::controllers {
 
 struct RunnerOptions {
   client::ApiClient& client;
   const Clock& clock;
+  /// Reads the models that lie on this machine, on the runner's thread; none on a cluster.
+  View::ModelReader read_model = {};
 };
 
 /// Runs every controller of the registry against an API, on one thread of its own. It keeps the

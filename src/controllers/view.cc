@@ -155,6 +155,11 @@ std::vector<ObjectPtr> View::controlled(std::string_view owner_uid, Kind kind) c
   return found;
 }
 
+Result<platform::ModelHeader> View::model_header(const std::string& path) const {
+  if (!read_model_) return fail(ErrorCode::kUnsupported, "models are read by nobody here");
+  return read_model_(path);
+}
+
 std::string_view View::failure(const Key& key) const {
   const auto at = failures_.find(key);
   return at == failures_.end() ? std::string_view() : std::string_view(at->second);

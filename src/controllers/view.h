@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -11,6 +12,7 @@
 #include "base/time.h"
 #include "controllers/kinds.h"
 #include "objects/json.h"
+#include "platform/models/model_header.h"
 
 namespace berth::controllers {
 
@@ -70,6 +72,11 @@ class View {
   Time absent_since(const Key& node) const;
   void set_began(Time at) { began_ = at; }
 
+  /// What a model's files on this machine say of it; an error too where nobody here can read them.
+  Result<platform::ModelHeader> model_header(const std::string& path) const;
+  using ModelReader = std::function<Result<platform::ModelHeader>(const std::string& path)>;
+  void set_model_reader(ModelReader reader) { read_model_ = std::move(reader); }
+
   /// Why the last write for `key` was refused; empty when it was not. Lets a status say so.
   std::string_view failure(const Key& key) const;
   /// The objects of one kind for which that is so.
@@ -88,6 +95,7 @@ class View {
   std::map<Key, std::string> failures_;
   std::map<Key, Time> lost_nodes_;
   Time began_;
+  ModelReader read_model_;
 };
 
 }  // namespace berth::controllers

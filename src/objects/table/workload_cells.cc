@@ -130,6 +130,20 @@ Json share_or_na(const Json& budget, std::string_view key) {
   return value == nullptr ? Json("N/A") : Json(text_at(budget, "spec." + std::string(key)));
 }
 
+/// `2/3`: ready, and wanted over all variants.
+Json model_service_ready(const Json& service, Time) {
+  return Json(fmt::format("{}/{}", find_int(service, {"status", "readyReplicas"}),
+                          find_int(service, {"status", "replicas"})));
+}
+
+/// What keeps it from being as it should, or nothing.
+Json model_service_message(const Json& service, Time) {
+  for (const Json& condition : find_array(service, {"status", "conditions"}))
+    if (find_string(condition, {"status"}) == "False")
+      return Json(find_string(condition, {"message"}));
+  return "";
+}
+
 }  // namespace
 
 CellHook find_workload_cell(std::string_view name) {
@@ -143,6 +157,8 @@ CellHook find_workload_cell(std::string_view name) {
        [](const Json& o, Time) -> Json { return find_int(o, {"status", "updatedReplicas"}); }},
       {"deployment_available",
        [](const Json& o, Time) -> Json { return find_int(o, {"status", "availableReplicas"}); }},
+      {"model_service_ready", model_service_ready},
+      {"model_service_message", model_service_message},
       {"desired_replicas",
        [](const Json& o, Time) -> Json { return find_int(o, {"spec", "replicas"}); }},
       {"current_replicas",

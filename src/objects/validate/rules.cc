@@ -6,7 +6,7 @@ namespace berth::objects {
 
 ValueRule value_rule(std::string_view struct_name) {
   for (const auto find : {pod_value_rule, workload_value_rule, service_value_rule,
-                          policy_value_rule, berth_value_rule})
+                          policy_value_rule, berth_value_rule, serving_value_rule})
     if (const ValueRule rule = find(struct_name)) return rule;
   return nullptr;
 }

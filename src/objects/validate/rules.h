@@ -31,5 +31,6 @@ ValueRule workload_value_rule(std::string_view struct_name);
 ValueRule service_value_rule(std::string_view struct_name);
 ValueRule policy_value_rule(std::string_view struct_name);
 ValueRule berth_value_rule(std::string_view struct_name);
+ValueRule serving_value_rule(std::string_view struct_name);
 
 }  // namespace berth::objects

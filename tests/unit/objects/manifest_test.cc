@@ -285,6 +285,40 @@ INSTANTIATE_TEST_SUITE_P(
                 "spec.volumes[0]: is empty"}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
+TEST_F(ManifestTest, AModelServiceHasItsRules) {
+  EXPECT_THAT(errors(R"(apiVersion: berth.dev/v1alpha1
+kind: ModelService
+metadata: {name: harbour}
+spec:
+  model: {uri: /srv/models/harbour.gguf}
+  engine: {kind: llamacpp}
+  variants: [{count: "0.5", resources: {limits: {memory: 512Mi}}}]
+  replicas: {min: 0, max: 4}
+  objective: {ttft: {target: 2s}}
+)"),
+              IsEmpty());
+  EXPECT_THAT(errors(R"(apiVersion: berth.dev/v1alpha1
+kind: ModelService
+metadata: {name: harbour}
+spec:
+  model: {uri: hf://harbour}
+  engine: {kind: custom}
+  variants: [{count: "1.5"}, {name: a, count: "-1"}, {name: a}]
+  replicas: {min: 5, max: 4}
+  objective: {ttft: {percentile: 100}}
+)"),
+              ElementsAre(HasSubstr("spec.model.uri: `hf://harbour` names no model"),
+                          HasSubstr("spec.engine.command: must be set for a custom engine"),
+                          HasSubstr("spec.engine.port: must be set for a custom engine"),
+                          HasSubstr("spec.variants[0].name: must be set where there are several"),
+                          HasSubstr("spec.variants[0].count: must be a whole number of devices"),
+                          HasSubstr("spec.variants[1].count: must not be negative"),
+                          HasSubstr("spec.variants[2].name: `a` is taken"),
+                          HasSubstr("spec.replicas.min: 5 is more than the maximum of 4"),
+                          HasSubstr("spec.objective.ttft.target: must be set"),
+                          HasSubstr("spec.objective.ttft.percentile: must be between 1 and 99")));
+}
+
 TEST_F(ManifestTest, OtherKindsHaveTheirRules) {
   EXPECT_THAT(errors(R"(apiVersion: v1
 kind: Service

@@ -1,0 +1,201 @@
+#include "controllers/serving/model_service.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "controllers/conditions.h"
+#include "controllers/serving/footprint.h"
+#include "controllers/serving/workload.h"
+#include "controllers/workloads/rollout.h"
+#include "objects/patch.h"
+
+namespace berth::controllers {
+namespace {
+
+/// What a Deployment or Service was made from, to tell when the ModelService asks for another.
+constexpr std::string_view kMadeFrom = "berth.dev/made-from";
+
+class ModelServiceRound {
+ public:
+  ModelServiceRound(const View& view, ObjectPtr service, Time now)
+      : view_(view), service_(std::move(service)), now_(now), spec_(ServiceSpec::read(*service_)) {}
+
+  Outcome run() {
+    if (service_->deleting || spec_.engine == nullptr) return {};
+    // 1. Which variants can run at all?
+    const std::vector<int64_t> wanted = spec_.wanted_replicas(*service_);
+    const std::vector<std::string> obstacles = find_obstacles();
+    // 2. One Deployment for each, one Service for all.
+    for (size_t i = 0; i < spec_.variants.size(); ++i)
+      ensure_deployment(spec_.variants[i], obstacles[i].empty() ? wanted[i] : 0);
+    ensure(Kind::kService, service_of(spec_));
+    remove_others();
+    // 3. Say so.
+    write_status();
+    return std::move(outcome_);
+  }
+
+ private:
+  std::vector<std::string> find_obstacles() {
+    std::vector<std::string> obstacles(spec_.variants.size());
+    const auto header = spec_.is_local()
+                            ? view_.model_header(spec_.model)
+                            : fail(ErrorCode::kUnsupported, "the engine fetches the model itself");
+    std::string all;
+    for (size_t i = 0; header && i < spec_.variants.size(); ++i) {
+      auto why = why_it_cannot_fit(view_, *header, spec_, spec_.variants[i]);
+      if (!why) continue;
+      obstacles[i] = std::move(*why);
+      all += fmt::format("{}{}{}", all.empty() ? "" : "; ", variant_prefix(spec_.variants[i]),
+                         obstacles[i]);
+    }
+    if (!all.empty()) {
+      const Json* before = find_condition(*service_->json, "Fits");
+      if (before == nullptr || objects::find_string(*before, {"message"}) != all)
+        outcome_.notes.push_back({service_, true, "DoesNotFit", all});
+      conditions_.push_back({"Fits", "False", "DoesNotFit", std::move(all)});
+    } else if (header) {
+      const Footprint need = footprint_of(*header, spec_);
+      conditions_.push_back({"Fits", "True", "Fits",
+                             fmt::format("a replica needs about {} MiB", need.total() >> 20)});
+    } else if (header.error().code == ErrorCode::kNotFound) {
+      conditions_.push_back({"Fits", "False", "ModelNotFound", header.error().to_string()});
+      obstacles.assign(obstacles.size(), header.error().what);
+    } else {
+      conditions_.push_back({"Fits", "Unknown", "NotRead", header.error().to_string()});
+    }
+    return obstacles;
+  }
+
+  static std::string variant_prefix(const VariantSpec& variant) {
+    return variant.name.empty() ? "" : fmt::format("variant {}: ", variant.name);
+  }
+
+  void ensure_deployment(const VariantSpec& variant, int64_t replicas) {
+    Json wanted = deployment_of(spec_, variant);
+    names_.push_back(spec_.deployment_name(variant));
+    wanted_replicas_ += replicas;
+    const ObjectPtr deployment = find_own(Kind::kDeployment, names_.back());
+    if (deployment == nullptr) objects::ensure_object(wanted, {"spec"})["replicas"] = replicas;
+    ensure(Kind::kDeployment, std::move(wanted));
+    JsonObject status{{"name", variant.name.empty() ? "default" : variant.name},
+                      {"deployment", names_.back()},
+                      {"replicas", replicas},
+                      {"ready", 0}};
+    if (deployment != nullptr) {
+      const int64_t ready = objects::find_int(*deployment->json, {"status", "readyReplicas"});
+      ready_ += ready;
+      status["ready"] = ready;
+      if (objects::find_int(*deployment->json, {"spec", "replicas"}, 1) != replicas)
+        outcome_.writes.push_back(
+            patch(*deployment, JsonObject{{"spec", JsonObject{{"replicas", replicas}}}}));
+    }
+    variants_.push_back(std::move(status));
+  }
+
+  /// Makes or changes one of the objects that belong to the service.
+  void ensure(Kind kind, Json wanted) {
+    const std::string hash = template_hash(objects::find_object(wanted, {"spec"}), 0);
+    const std::string name(objects::find_string(wanted, {"metadata", "name"}));
+    const Key key{kind, service_->key.ns, name};
+    const ObjectPtr there = view_.find(key);
+    if (there == nullptr) {
+      objects::ensure_object(wanted, {"metadata", "annotations"})[kMadeFrom] = hash;
+      objects::ensure_object(wanted, {"metadata"})["ownerReferences"] =
+          JsonArray{owner_reference(*service_)};
+      Write write = create(kind, service_->key.ns, std::move(wanted));
+      write.on_behalf_of = service_;
+      outcome_.writes.push_back(std::move(write));
+      return;
+    }
+    const OwnerRef* owner = there->controller();
+    if (owner == nullptr || owner->uid != service_->uid) {
+      conditions_.push_back(
+          {"Progressing", "False", "NameTaken",
+           fmt::format("{} is not this service's; delete or rename one of them", to_string(key))});
+    } else if (there->annotation(kMadeFrom) != hash) {
+      // Null what was there and is not wanted any more; the server sets its defaults again.
+      Json change =
+          objects::merge_patch_between(changeable(kind, *there->json), changeable(kind, wanted));
+      objects::ensure_object(change, {"metadata", "annotations"})[kMadeFrom] = hash;
+      outcome_.writes.push_back(patch(*there, std::move(change)));
+    }
+  }
+
+  /// The part of it that follows the ModelService.
+  static Json changeable(Kind kind, const Json& object) {
+    const std::string_view part = kind == Kind::kDeployment ? "template" : "ports";
+    const Json* value = objects::find(object, {"spec", part});
+    JsonObject spec;
+    if (value != nullptr) spec[part] = *value;
+    return JsonObject{{"spec", std::move(spec)}};
+  }
+
+  ObjectPtr find_own(Kind kind, const std::string& name) const {
+    const ObjectPtr there = view_.find({kind, service_->key.ns, name});
+    const OwnerRef* owner = there == nullptr ? nullptr : there->controller();
+    return owner != nullptr && owner->uid == service_->uid ? there : nullptr;
+  }
+
+  /// Deployments of variants that are no longer asked for.
+  void remove_others() {
+    for (const ObjectPtr& other : view_.controlled(service_->uid, Kind::kDeployment))
+      if (std::find(names_.begin(), names_.end(), other->key.name) == names_.end() &&
+          !other->deleting)
+        outcome_.writes.push_back(remove(*other));
+  }
+
+  void write_status() {
+    const Json& json = *service_->json;
+    JsonObject status = objects::find_object(json, {"status"});  // scaling writes here too
+    status["observedGeneration"] = objects::find_int(json, {"metadata", "generation"});
+    status["replicas"] = wanted_replicas_;
+    status["readyReplicas"] = ready_;
+    status["variants"] = std::move(variants_);
+    JsonArray conditions = objects::find_array(json, {"status", "conditions"});
+    drop_condition(conditions, "Progressing");
+    for (const Condition& condition : conditions_) set_condition(conditions, condition, now_);
+    const bool enough = ready_ >= spec_.min;
+    set_condition(conditions,
+                  {"Available", enough ? "True" : "False", enough ? "EnoughReady" : "TooFewReady",
+                   fmt::format("{} of at least {} replicas answer", ready_, spec_.min)},
+                  now_);
+    status["conditions"] = std::move(conditions);
+    if (auto write = patch_status_to(*service_, status))
+      outcome_.writes.push_back(std::move(*write));
+  }
+
+  const View& view_;
+  const ObjectPtr service_;
+  const Time now_;
+  const ServiceSpec spec_;
+  Outcome outcome_;
+  std::vector<Condition> conditions_;
+  std::vector<std::string> names_;
+  JsonArray variants_;
+  int64_t wanted_replicas_ = 0;
+  int64_t ready_ = 0;
+};
+
+Outcome reconcile(const View& view, const Key& key, Time now) {
+  ObjectPtr service = view.find(key);
+  return service == nullptr ? Outcome{} : ModelServiceRound(view, std::move(service), now).run();
+}
+
+void affected(const View& view, const Object& object, std::vector<Key>& keys) {
+  if (object.key.kind == Kind::kModelService) keys.push_back(object.key);
+  // Another device may make room for what did not fit.
+  if (object.key.kind == Kind::kNode)
+    for (const ObjectPtr& service : view.list(Kind::kModelService)) keys.push_back(service->key);
+  if (object.key.kind != Kind::kDeployment && object.key.kind != Kind::kService) return;
+  const OwnerRef* owner = object.controller();
+  if (owner != nullptr && owner->kind == "ModelService")
+    keys.push_back({Kind::kModelService, object.key.ns, owner->name});
+}
+
+}  // namespace
+
+const Controller kModelService = {"model-service", &affected, &reconcile};
+
+}  // namespace berth::controllers

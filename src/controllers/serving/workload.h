@@ -1,0 +1,20 @@
+#pragma once
+
+#include "controllers/serving/service_spec.h"
+
+namespace berth::controllers {
+
+/// Marks what belongs to a ModelService, with its name; pods, Deployments and the Service have it.
+inline constexpr std::string_view kModelServiceLabel = "berth.dev/model-service";
+/// On the Service: the name of the model that requests ask for.
+inline constexpr std::string_view kModelNameAnnotation = "berth.dev/model-name";
+/// On the pods: where the engine says how many requests it has, `PORT/PATH METRIC[,METRIC]`.
+inline constexpr std::string_view kBusyAnnotation = "berth.dev/busy-metrics";
+
+/// The Deployment of one variant, without its number of replicas.
+Json deployment_of(const ServiceSpec& spec, const VariantSpec& variant);
+
+/// The Service under the ModelService's own name: port 80 of its replicas, whatever their variant.
+Json service_of(const ServiceSpec& spec);
+
+}  // namespace berth::controllers
