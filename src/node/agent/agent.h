@@ -28,7 +28,7 @@ struct AgentOptions {
   DeviceSource& devices;
   bool allow_host_path = false;
   std::vector<std::string> host_dirs = {};  ///< may be mounted read-only all the same
-  bool allow_host_network = false;  ///< also hostPID and hostIPC
+  bool allow_host_network = false;          ///< also hostPID and hostIPC
   bool allow_privileged = false;
   int max_pods = 250;
   int64_t pids_per_pod = 16'384;
