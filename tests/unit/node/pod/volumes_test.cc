@@ -13,7 +13,8 @@ namespace fs = std::filesystem;
 
 class HostPathTest : public testing::Test {
  protected:
-  const fs::path root = fs::path(testing::TempDir()) / "host-path";
+  const fs::path root =
+      fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
   VolumeOptions options;
 
   void SetUp() override {
