@@ -21,7 +21,7 @@ BINARY = Path(os.environ.get("BERTH_BINARY", ROOT / "build" / "release" / "berth
 LIMIT = 120
 PLURALS = {"pods": "/api/v1", "services": "/api/v1", "configmaps": "/api/v1", "secrets": "/api/v1",
            "events": "/api/v1", "jobs": "/apis/batch/v1", "deployments": "/apis/apps/v1",
-           "replicasets": "/apis/apps/v1"}
+           "replicasets": "/apis/apps/v1", "modelservices": "/apis/berth.dev/v1alpha1"}
 
 
 def skip(reason: str) -> None:

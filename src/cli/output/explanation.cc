@@ -92,6 +92,26 @@ Explanation explain_pod(const Json& pod, const Json& answer, bool colour) {
   return explanation;
 }
 
+Explanation explain_model_service(const Json& service) {
+  const int64_t wanted = objects::find_int(service, {"status", "replicas"});
+  Explanation out;
+  out.heading = fmt::format("modelservice {}: {} of {} replicas ready",
+                            objects::find_string(service, {"metadata", "name"}),
+                            objects::find_int(service, {"status", "readyReplicas"}), wanted);
+  for (const Json& variant : objects::find_array(service, {"status", "variants"}))
+    add_line(out.body, "variant",
+             fmt::format("{}: {} of {} ready", objects::find_string(variant, {"name"}),
+                         objects::find_int(variant, {"ready"}),
+                         objects::find_int(variant, {"replicas"})));
+  add_line(out.body, "scaling", objects::find_string(service, {"status", "scalingReason"}));
+  for (const Json& condition : objects::find_array(service, {"status", "conditions"}))
+    if (objects::find_string(condition, {"status"}) != "True")
+      add_line(out.body, "because", objects::find_string(condition, {"message"}));
+    else if (objects::find_string(condition, {"type"}) == "Fits")
+      add_line(out.body, "memory", objects::find_string(condition, {"message"}));
+  return out;
+}
+
 std::string explain_line(const Json& answer) {
   const JsonArray& reasons = objects::find_array(answer, {"reasons"});
   return reasons.empty() ? std::string()

@@ -14,7 +14,10 @@ struct Explanation {
 /// What the server says of a pod (`/berth/v1/explain/...`), for people.
 Explanation explain_pod(const Json& pod, const Json& answer, bool colour);
 
-/// The same in one line, for progress on stderr.
+/// Why a ModelService has the replicas that it has, and what keeps it from more.
+Explanation explain_model_service(const Json& service);
+
+/// What the server says of a pod in one line, for progress on stderr.
 std::string explain_line(const Json& answer);
 
 /// `nvidia.com/gpu gpu-0, gpu-1`: the devices that a pod was given; empty when none.

@@ -32,7 +32,12 @@ Result<> run(const Globals& globals, const ExplainOptions& options) {
     }
     BERTH_TRY(const std::vector<Json> pods,
               pods_of(api, fmt::format("{}/{}", kind_name(*subject.kind), subject.name)));
-    if (pods.empty()) {
+    if (subject.kind->plural == "modelservices" && format != Format::kJson) {
+      BERTH_TRY(const Json service, api.get(Api::path(*subject.kind, api.ns(), subject.name)));
+      const Explanation explanation = explain_model_service(service);
+      if (!std::exchange(first, false)) fmt::print("\n");
+      fmt::print("{}\n{}", explanation.heading, explanation.body);
+    } else if (pods.empty()) {
       fmt::print("{} has no pods: `berth describe {}/{}` says why\n", subject.name,
                  subject.kind->singular, subject.name);
     }
@@ -64,7 +69,8 @@ void add_explain(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<ExplainOptions>();
   auto* command = root.add_subcommand(
       "explain", "Say why something waits, what would let it start, and who is next");
-  command->add_option("KIND", options->words, "`pod web-0`, `job/train`, `deploy/web`")->required();
+  command->add_option("KIND", options->words, "`pod web-0`, `job/train`, `modelservice/chat`")
+      ->required();
   command->add_option("-o,--output", options->output, "`json`: what the server says, as it is");
   command->footer(
       "Examples:\n"

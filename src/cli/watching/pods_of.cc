@@ -27,13 +27,15 @@ Result<std::vector<Json>> pods_of(const Api& api, const std::string& word) {
     labels = "batch.kubernetes.io/job-name=" + subject.name;
   } else if (subject.kind->plural == "podgroups") {
     labels = "scheduling.x-k8s.io/pod-group=" + subject.name;
+  } else if (subject.kind->plural == "modelservices") {
+    labels = "berth.dev/model-service=" + subject.name;
   } else if (const Json* selector = objects::find(object, {"spec", "selector"})) {
     const bool map = subject.kind->plural == "services";
     labels = selector_text(map ? Json(JsonObject{{"matchLabels", *selector}}) : *selector);
   }
   if (labels.empty()) {
     return fail(ErrorCode::kInvalid, word + " has no pods of its own", "",
-                "name a pod, job, deployment, replicaset, service or podgroup");
+                "name a pod, job, deployment, modelservice, replicaset, service or podgroup");
   }
   BERTH_TRY(std::vector<Json> pods,
             api.list(pod_kind, api.ns(), query({{"labelSelector", labels}})));

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "controllers/conditions.h"
+#include "controllers/pods.h"
 #include "controllers/serving/footprint.h"
 #include "controllers/serving/workload.h"
 #include "controllers/workloads/rollout.h"
@@ -15,6 +16,8 @@ namespace {
 
 /// What a Deployment or Service was made from, to tell when the ModelService asks for another.
 constexpr std::string_view kMadeFrom = "berth.dev/made-from";
+/// So long a new replica may wait for a place before an old one makes room.
+constexpr Duration kPatience = Duration::seconds(5);
 
 class ModelServiceRound {
  public:
@@ -90,8 +93,43 @@ class ModelServiceRound {
       if (objects::find_int(*deployment->json, {"spec", "replicas"}, 1) != replicas)
         outcome_.writes.push_back(
             patch(*deployment, JsonObject{{"spec", JsonObject{{"replicas", replicas}}}}));
+      make_room(*deployment);
     }
     variants_.push_back(std::move(status));
+  }
+
+  /// A new version starts beside the old one. Where there is no room for both, one of the old
+  /// replicas goes first, for as long as the change lasts.
+  void make_room(const Object& deployment) {
+    const Json& json = *deployment.json;
+    const bool changing = objects::find_int(json, {"status", "replicas"}) >
+                          objects::find_int(json, {"status", "updatedReplicas"});
+    const int64_t allowed =
+        objects::find_int(json, {"spec", "strategy", "rollingUpdate", "maxUnavailable"}, 0);
+    const bool stuck = changing && allowed == 0 && waits_for_room(deployment);
+    if (stuck)
+      outcome_.notes.push_back({service_, false, "NoRoomBeside",
+                                "there is no room for a new replica beside the old ones: one of "
+                                "these is stopped first"});
+    const int64_t wanted = stuck || (changing && allowed > 0) ? 1 : 0;
+    if (wanted == allowed) return;
+    const JsonObject strategy{{"rollingUpdate", JsonObject{{"maxUnavailable", wanted}}}};
+    outcome_.writes.push_back(
+        patch(deployment, JsonObject{{"spec", JsonObject{{"strategy", strategy}}}}));
+  }
+
+  /// Has a replica of the variant been waiting for a place for a while?
+  bool waits_for_room(const Object& deployment) {
+    for (const ObjectPtr& pod : view_.list(Kind::kPod, service_->key.ns)) {
+      if (!is_active(*pod) || is_bound(*pod) || pod->label(kVariantLabel) != deployment.key.name)
+        continue;
+      const Json* scheduled = find_condition(*pod->json, "PodScheduled");
+      if (scheduled == nullptr || objects::find_string(*scheduled, {"status"}) != "False") continue;
+      const Time patient_until = pod->created + kPatience;
+      if (patient_until <= now_) return true;
+      outcome_.look_again(patient_until);
+    }
+    return false;
   }
 
   /// Makes or changes one of the objects that belong to the service.
@@ -188,6 +226,9 @@ void affected(const View& view, const Object& object, std::vector<Key>& keys) {
   // Another device may make room for what did not fit.
   if (object.key.kind == Kind::kNode)
     for (const ObjectPtr& service : view.list(Kind::kModelService)) keys.push_back(service->key);
+  if (object.key.kind == Kind::kPod && !object.label(kModelServiceLabel).empty())
+    keys.push_back(
+        {Kind::kModelService, object.key.ns, std::string(object.label(kModelServiceLabel))});
   if (object.key.kind != Kind::kDeployment && object.key.kind != Kind::kService) return;
   const OwnerRef* owner = object.controller();
   if (owner != nullptr && owner->kind == "ModelService")

@@ -99,7 +99,7 @@ JsonObject pod_annotations(const ServiceSpec& spec, const VariantSpec& variant) 
 
 Json deployment_of(const ServiceSpec& spec, const VariantSpec& variant) {
   const std::string name = spec.deployment_name(variant);
-  const JsonObject selector{{kModelServiceLabel, spec.name}, {"berth.dev/variant", name}};
+  const JsonObject selector{{kModelServiceLabel, spec.name}, {kVariantLabel, name}};
   JsonObject labels = selector;
   if (!spec.queue.empty()) labels["berth.dev/queue"] = spec.queue;
   const Mounted mount = spec.is_local() ? mounted(spec.model) : Mounted{"", spec.model};

@@ -6,6 +6,8 @@ namespace berth::controllers {
 
 /// Marks what belongs to a ModelService, with its name; pods, Deployments and the Service have it.
 inline constexpr std::string_view kModelServiceLabel = "berth.dev/model-service";
+/// On the pods of a variant: the name of its Deployment.
+inline constexpr std::string_view kVariantLabel = "berth.dev/variant";
 /// On the Service: the name of the model that requests ask for.
 inline constexpr std::string_view kModelNameAnnotation = "berth.dev/model-name";
 /// On the pods: where the engine says how many requests it has, `PORT/PATH METRIC[,METRIC]`.

@@ -155,6 +155,31 @@ TEST_F(ModelServiceTest, AChangeOfTheEngineChangesTheDeploymentInPlace) {
   EXPECT_THAT(command(), Contains("--threads"));
 }
 
+TEST_F(ModelServiceTest, WhereANewVersionHasNoRoomBesideTheOldOneThatMakesRoom) {
+  const auto may_be_missing = [&] {
+    return find_int(world.json(deployment), {"spec", "strategy", "rollingUpdate", "maxUnavailable"},
+                    -1);
+  };
+  service();
+  settle();
+  EXPECT_EQ(may_be_missing(), 0);
+  world.change(deployment, R"({"status":{"replicas":2,"updatedReplicas":1}})");
+  world.add(Kind::kPod, R"({"metadata":{"name":"new","labels":{"berth.dev/model-service":"harbour",
+    "berth.dev/variant":"harbour"}},"status":{"phase":"Pending",
+    "conditions":[{"type":"PodScheduled","status":"False"}]}})");
+  const auto again = world.settle(kModelService, key);
+  EXPECT_EQ(may_be_missing(), 0);
+  ASSERT_TRUE(again);
+  world.now = *again;
+  settle();
+  EXPECT_EQ(may_be_missing(), 1);
+  EXPECT_THAT(world.notes, Contains("NoRoomBeside"));
+
+  world.change(deployment, R"({"status":{"replicas":1,"updatedReplicas":1}})");
+  settle();
+  EXPECT_EQ(may_be_missing(), 0);
+}
+
 TEST_F(ModelServiceTest, ADeploymentOfAnotherOwnerIsLeftAlone) {
   world.add(Kind::kDeployment, R"({"metadata":{"name":"harbour"},"spec":{"replicas":7}})");
   service();
