@@ -19,12 +19,14 @@
 #include "node/host/host.h"
 #include "node/images/oci_store.h"
 #include "node/network/network.h"
+#include "platform/orphans.h"
 
 namespace berth::app {
 namespace {
 
 constexpr const char* kCgroupRoot = "/berth";
 constexpr const char* kBuild = "berth 0.1.0";
+constexpr Duration kOrphanLimit = Duration::seconds(5);
 
 void log_line(bool warning, std::string_view text) {
   spdlog::log(warning ? spdlog::level::warn : spdlog::level::info, "{}", text);
@@ -74,6 +76,8 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                                                 .address = options.address,
                                                 .port = static_cast<uint16_t>(options.port),
                                                 .clock = &clock}));
+  // A runc or a CNI plugin of a Berth that was killed is let finish before anyone looks.
+  platform::settle_orphans(kOrphanLimit);
   client::ApiClient& api = p.server->client();
   BERTH_TRY(p.images, node::OciStore::open({.directory = options.data_dir + "/images",
                                             .host_dirs = options.host_dirs,

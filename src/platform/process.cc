@@ -18,6 +18,7 @@
 
 #include "base/text.h"
 #include "platform/deadline.h"
+#include "platform/orphans.h"
 
 namespace berth::platform {
 namespace {
@@ -66,7 +67,7 @@ void close_all_but(const std::vector<std::pair<int, int>>& keep,
 
 /// posix_spawn with what a child must not inherit put right: descriptors, signal mask and
 /// dispositions.
-Result<pid_t> spawn(const ProcessOptions& options, Standard standard) {
+Result<pid_t> spawn(const ProcessOptions& options, Standard standard, const std::string& mark) {
   if (options.argv.empty()) return fail(ErrorCode::kInternal, "no program to run");
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -96,7 +97,9 @@ Result<pid_t> spawn(const ProcessOptions& options, Standard standard) {
     posix_spawn_file_actions_addchdir_np(&actions, options.directory.c_str());
 
   const auto argv = pointers(options.argv);
-  const auto env = pointers(options.env);
+  std::vector<std::string> environment = options.env;
+  if (!mark.empty()) environment.push_back(mark);
+  const auto env = pointers(environment);
   const std::string program = options.argv[0].find('/') == std::string::npos
                                   ? find_program(options.argv[0])
                                   : options.argv[0];
@@ -147,7 +150,7 @@ std::vector<std::string> ProcessOptions::minimal_environment() {
 }
 
 Result<pid_t> spawn_process(const ProcessOptions& options) {
-  return spawn(options, {});
+  return spawn(options, {}, {});
 }
 
 Result<std::optional<int>> wait_process(pid_t pid, Duration timeout) {
@@ -175,7 +178,8 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
     BERTH_TRY(in, make_pipe());
   }
   BERTH_TRY(const pid_t pid,
-            spawn(options, {in.read_end.get(), out.write_end.get(), err.write_end.get()}));
+            spawn(options, {in.read_end.get(), out.write_end.get(), err.write_end.get()},
+                  options.settles ? caller_mark() : std::string()));
   in.read_end.reset();
   out.write_end.reset();
   err.write_end.reset();

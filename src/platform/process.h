@@ -47,13 +47,16 @@ Result<Pipe> make_pipe();
 /// What to run. There is no shell: `argv[0]` is looked up in PATH, the rest is passed as it is.
 struct ProcessOptions {
   std::vector<std::string> argv;
-  /// NAME=VALUE, the whole environment of the child: nothing of Berth's own leaks.
+  /// NAME=VALUE, the whole environment of the child (but for `settles`): nothing of Berth's leaks.
   std::vector<std::string> env = minimal_environment();
   std::string directory;                  ///< empty: Berth's own
   std::string input;                      ///< written to its standard input, which then ends
   std::vector<std::pair<int, int>> keep;  ///< (own descriptor, its number in the child)
   Duration timeout = Duration::seconds(60);
   size_t output_limit = 1 << 20;  ///< of each stream; what is beyond is dropped
+  /// `run_process` only: `settle_orphans` of the next Berth waits for it when this one is killed.
+  /// False for what may take as long as it likes and changes nothing of Berth's.
+  bool settles = true;
 
   /// PATH (the usual directories), HOME and LANG.
   static std::vector<std::string> minimal_environment();

@@ -73,7 +73,7 @@ struct Agent::State {
 
   Result<> open() {
     BERTH_CHECK(check_host());
-    for (const char* folder : {"/pods", "/logs", "/exits", "/seccomp"})
+    for (const char* folder : {"/pods", "/logs", "/seccomp"})
       BERTH_CHECK(make_directories(options.data_dir + folder, 0711));
     BERTH_TRY(const std::string mounts, read_file("/proc/self/mountinfo"));
     BERTH_TRY(CgroupTree tree, CgroupTree::detect(mounts));
@@ -92,7 +92,8 @@ struct Agent::State {
     where.conmon = platform::find_program("conmon");
     where.state_dir = options.runtime_dir.empty() ? "/run/berth/" + short_hash(options.data_dir)
                                                   : options.runtime_dir;
-    where.exit_dir = options.data_dir + "/exits";
+    // Not on the disk that pods fill: an exit code that cannot be written is lost.
+    where.exit_dir = where.state_dir + "/exits";
     const std::string monitors = options.cgroup_root + "/monitors";
     if (const std::string procs = cgroups->manager_procs_file(monitors); !procs.empty()) {
       BERTH_CHECK(make_directories(procs.substr(0, procs.rfind('/'))));
@@ -127,7 +128,7 @@ struct Agent::State {
   }
 
   Result<> begin() {
-    BERTH_TRY(exits, DirectoryWatcher::start(options.data_dir + "/exits", [this](std::string id) {
+    BERTH_TRY(exits, DirectoryWatcher::start(runtime->options().exit_dir, [this](std::string id) {
                 loop.post([this, id = std::move(id)] { on_exit_file(id); });
               }));
     loop.post([this] {
@@ -243,10 +244,10 @@ struct Agent::State {
       for (const auto* list : {&record.init, &record.regular})
         for (const ContainerRecord& c : *list) {
           const std::string own = container_id(uid, c.name, c.attempt);
-          const bool there = id.empty()
-                                 ? ::access((options.data_dir + "/exits/" + own).c_str(), F_OK) == 0
-                                 : id == own;
-          if (there) host->exited(c.name, c.attempt, false);
+          const bool there =
+              id.empty() ? ::access((runtime->options().exit_dir + "/" + own).c_str(), F_OK) == 0
+                         : id == own;
+          if (there) host->exited(c.name, c.attempt, /*monitor_gone=*/false);
         }
       if (!id.empty()) break;
     }
@@ -276,9 +277,7 @@ struct Agent::State {
     if (cgroups && mode == StopMode::kDrain)
       for (const char* group : {"/burstable", "/besteffort", "/monitors", ""})
         cgroups->remove_if_unused(options.cgroup_root + group);
-    if (runtime && mode == StopMode::kDrain)
-      for (const char* folder : {"/runc", "/s", ""})  // those that are empty, and nothing else
-        ::rmdir((runtime->options().state_dir + folder).c_str());
+    if (runtime) runtime->close();
   }
 
   void drain(Duration limit) {

@@ -111,7 +111,7 @@ void Upkeep::tend(PodHost& host) {
       const bool orphaned =
           pid > 0 && ::kill(pid, 0) != 0 && monitor && ::kill(static_cast<pid_t>(*monitor), 0) != 0;
       if (orphaned) {
-        host.exited(c.name, c.attempt, false);
+        host.exited(c.name, c.attempt, /*monitor_gone=*/true);
         continue;
       }
       note_checkpoint(host, c, pid);

@@ -7,7 +7,7 @@
 namespace berth::node {
 
 /// Where everything of one pod lies below the data folder. Nothing else of a pod is on disk but its
-/// network (see PodNetwork) and the exit codes in DATA/exits.
+/// network (see PodNetwork); exit codes are with the runtime (see ContainerRuntime).
 struct PodPaths {
   std::string root;  ///< DATA/pods/UID
 

@@ -3,6 +3,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <map>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -16,6 +18,7 @@
 
 #include "base/text.h"
 #include "node/files.h"
+#include "node/runtime/monitor_processes.h"
 #include "platform/deadline.h"
 
 namespace berth::node {
@@ -29,8 +32,10 @@ using platform::run_process;
 using platform::spawn_process;
 using platform::wait_process;
 
+constexpr std::string_view kExecPrefix = "exec-";
 constexpr Duration kRuncTimeout = Duration::seconds(60);
 constexpr Duration kCreateTimeout = Duration::seconds(120);
+constexpr Duration kMonitorEnd = Duration::seconds(10);
 
 uint64_t fnv1a(std::string_view text) {
   uint64_t hash = 14695981039346656037ULL;
@@ -110,11 +115,18 @@ ProcessOptions ContainerRuntime::runc(std::vector<std::string> arguments) const 
   return options;
 }
 
+/// runc makes the folder first and its state.json last; the pipe in it goes when the container is
+/// started.
+bool ContainerRuntime::never_started(const std::string& id) const {
+  return ::access((folder(id) + "/state.json").c_str(), F_OK) != 0 ||
+         ::access((folder(id) + "/exec.fifo").c_str(), F_OK) == 0;
+}
+
 Result<ContainerRuntime::Found> ContainerRuntime::find(const std::string& id) const {
-  struct stat status{};
-  // runc keeps one folder a container: without it there is nothing to ask (saves 20 ms).
-  if (::stat(fmt::format("{}/runc/{}", options_.state_dir, id).c_str(), &status) != 0)
+  // Without its folder there is nothing to ask runc for (saves 20 ms).
+  if (::access(folder(id).c_str(), F_OK) != 0)
     return fail(ErrorCode::kNotFound, "no such container", id);
+  if (never_started(id)) return Found{id, 0, Phase::kCreated};
   BERTH_TRY(const ProcessResult result, run_process(runc({"state", id})));
   if (result.exit_code != 0) return fail(ErrorCode::kNotFound, "no such container", id);
   boost::system::error_code parse_error;
@@ -126,21 +138,12 @@ Result<ContainerRuntime::Found> ContainerRuntime::find(const std::string& id) co
 
 Result<pid_t> ContainerRuntime::ensure_created(const Launch& launch) const {
   const auto existing = find(launch.id);
-  if (existing && existing->phase != Phase::kStopped) return existing->pid;
+  if (existing && (existing->phase == Phase::kRunning || existing->phase == Phase::kPaused))
+    return existing->pid;
   if (existing) BERTH_CHECK(remove(launch.id));
   auto created = create(launch);
-  if (created) return created;
-  // A conmon whose Berth was killed may have been faster, or may be at it: then the folder is there
-  // before the state in it.
-  const bool races = created.error().to_string().find("already exists") != std::string::npos;
-  const platform::Deadline deadline(races ? kRuncTimeout : Duration::seconds(0));
-  do {
-    const auto raced = find(launch.id);
-    if (raced && raced->phase != Phase::kStopped) return raced->pid;
-    if (races) ::poll(nullptr, 0, 20);
-  } while (!deadline.passed());
   // A refused runc leaves nothing; a killed one leaves a folder that only --force removes.
-  run_process(runc({"delete", "--force", launch.id}));
+  if (!created) (void)remove(launch.id);
   return created;
 }
 
@@ -231,27 +234,41 @@ Result<> ContainerRuntime::signal(const std::string& id, int number) const {
 }
 
 Result<> ContainerRuntime::remove(const std::string& id) const {
-  struct stat status{};
-  if (::stat(fmt::format("{}/runc/{}", options_.state_dir, id).c_str(), &status) == 0) {
+  const std::string exit_file = fmt::format("{}/{}", options_.exit_dir, id);
+  const bool there = ::access(folder(id).c_str(), F_OK) == 0;
+  // A monitor that has not written the exit code yet would do so afterwards, and one that is about
+  // to create would create.
+  const bool watched = ::access(exit_file.c_str(), F_OK) != 0;
+  const bool started = there && !never_started(id);
+  if (watched && !started) BERTH_CHECK(stop_creation(options_.state_dir, id, kMonitorEnd));
+  if (there) {
     BERTH_TRY(const ProcessResult result, run_process(runc({"delete", "--force", id})));
     if (result.exit_code != 0 && !says_absent(result.errors))
       return fail(ErrorCode::kInternal, std::string(trim(result.errors)), "runc delete");
   }
-  ::unlink(fmt::format("{}/{}", options_.exit_dir, id).c_str());
+  if (watched && started) BERTH_CHECK(await_monitor(options_.state_dir, id, kMonitorEnd));
+  ::unlink(exit_file.c_str());
   ::unlink(fmt::format("{}/s/{}", options_.state_dir, uuid_of(id)).c_str());  // conmon's link
   return remove_tree(fmt::format("{}/s/{}", options_.state_dir, id));
+}
+
+std::set<std::string> ContainerRuntime::monitored() const {
+  std::set<std::string> out;
+  for (const MonitorProcess& p : monitor_processes(options_.state_dir)) out.insert(p.container);
+  return out;
 }
 
 Result<ProcessResult> ContainerRuntime::exec(const std::string& id,
                                              const std::vector<std::string>& argv,
                                              Duration timeout) const {
-  std::string pid_file = fmt::format("{}/exec-XXXXXX", options_.state_dir);
+  std::string pid_file = fmt::format("{}/{}XXXXXX", options_.state_dir, kExecPrefix);
   const Fd unique(::mkostemp(pid_file.data(), O_CLOEXEC));
   if (!unique.valid()) return errno_error("cannot make a file", pid_file);
   std::vector<std::string> arguments = {"exec", "--pid-file", pid_file, id};
   arguments.insert(arguments.end(), argv.begin(), argv.end());
   ProcessOptions options = runc(std::move(arguments));
   options.timeout = timeout;
+  options.settles = false;
   options.output_limit = 10 * 1024;
   auto result = run_process(options);
   if (result && result->timed_out)
@@ -266,13 +283,37 @@ Result<std::vector<ContainerRuntime::Found>> ContainerRuntime::list() const {
   BERTH_TRY(const ProcessResult result, run_checked(runc({"list", "--format", "json"})));
   boost::system::error_code parse_error;
   const Json listing = boost::json::parse(result.output, parse_error);
-  std::vector<Found> out;
-  if (parse_error || !listing.is_array()) return out;  // runc prints `null` for none
-  for (const Json& entry : listing.get_array())
-    out.push_back({std::string(objects::find_string(entry, {"id"})),
-                   static_cast<pid_t>(objects::find_int(entry, {"pid"})),
-                   phase_of(objects::find_string(entry, {"status"}))});
-  return out;
+  std::map<std::string, Found> out;
+  if (!parse_error && listing.is_array())  // runc prints `null` for none
+    for (const Json& entry : listing.get_array()) {
+      const std::string id(objects::find_string(entry, {"id"}));
+      out[id] = {id, static_cast<pid_t>(objects::find_int(entry, {"pid"})),
+                 phase_of(objects::find_string(entry, {"status"}))};
+    }
+  // runc leaves out what it had only begun to make.
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder(""), error)) {
+    const std::string id = entry.path().filename();
+    if (never_started(id)) out[id] = {id, out[id].pid, Phase::kCreated};
+  }
+  std::vector<Found> found;
+  for (auto& [id, one] : out) found.push_back(std::move(one));
+  return found;
+}
+
+void ContainerRuntime::sweep() const {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.state_dir, error))
+    if (entry.path().filename().string().starts_with(kExecPrefix)) ::unlink(entry.path().c_str());
+  for (const auto& link : std::filesystem::directory_iterator(options_.state_dir + "/s", error))
+    if (link.is_symlink() && !std::filesystem::exists(link.path(), error))
+      ::unlink(link.path().c_str());
+}
+
+void ContainerRuntime::close() const {
+  for (const std::string& folder : {options_.state_dir + "/runc", options_.state_dir + "/s",
+                                    options_.exit_dir, options_.state_dir})
+    if (::rmdir(folder.c_str()) != 0) return;
 }
 
 Result<> ContainerRuntime::reopen_log(const std::string& bundle) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ class ContainerRuntime {
     std::string runc = "/usr/sbin/runc";
     std::string conmon = "/usr/bin/conmon";
     std::string state_dir;  ///< short, on a file system that a reboot clears: /run/berth/1f2e
-    std::string exit_dir;   ///< kept over a reboot
+    std::string exit_dir;   ///< where conmon leaves exit codes
     std::string monitor_cgroup_procs;  ///< where conmon goes, out of Berth's own; may be empty
   };
 
@@ -38,7 +39,13 @@ class ContainerRuntime {
     bool open_stdin = false;
   };
 
-  enum class Phase { kCreated, kRunning, kPaused, kStopped };
+  enum class Phase {
+    kCreated,  ///< or half of it: `runc start` never ran, whether its first process still waits or
+               ///< not
+    kRunning,
+    kPaused,
+    kStopped,
+  };
   struct Found {
     std::string id;
     pid_t pid = 0;
@@ -48,19 +55,26 @@ class ContainerRuntime {
   /// Makes the folders.
   static Result<ContainerRuntime> open(Options options);
 
-  /// Creates, but does not start, a container; the process id of its first process.
+  /// Creates, but does not start, a container; the process id of its first process. One that is
+  /// there and was never started is made anew: who made it may be gone, with its end of the log.
   Result<pid_t> ensure_created(const Launch& launch) const;
   Result<> ensure_started(const std::string& id) const;
   /// Success also when it is not there or has ended.
   Result<> signal(const std::string& id, int number) const;
-  /// Kills what runs, and forgets the container and its exit code.
+  /// Kills what runs, and forgets the container and its exit code, which does not come back.
   Result<> remove(const std::string& id) const;
   /// Runs a second process in the container, as its user and in its environment. At the timeout it
   /// is killed.
   Result<platform::ProcessResult> exec(const std::string& id, const std::vector<std::string>& argv,
                                        Duration timeout) const;
-  /// Every container of this state directory.
+  /// The containers that a conmon watches, or is about to create, whoever started it.
+  std::set<std::string> monitored() const;
+  /// Every container of this state directory, half-made ones too.
   Result<std::vector<Found>> list() const;
+  /// Removes what calls left that were cut off by the end of their Berth.
+  void sweep() const;
+  /// Removes the folders when there is nothing in them.
+  void close() const;
   /// Has conmon open its log anew, after the file was moved away.
   Result<> reopen_log(const std::string& bundle) const;
 
@@ -71,6 +85,8 @@ class ContainerRuntime {
   platform::ProcessOptions runc(std::vector<std::string> arguments) const;
   Result<Found> find(const std::string& id) const;
   Result<pid_t> create(const Launch& launch) const;
+  std::string folder(const std::string& id) const { return options_.state_dir + "/runc/" + id; }
+  bool never_started(const std::string& id) const;
 
   Options options_;
 };

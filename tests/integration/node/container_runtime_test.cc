@@ -1,6 +1,7 @@
 #include "node/runtime/container_runtime.h"
 
 #include <atomic>
+#include <filesystem>
 #include <mutex>
 #include <set>
 
@@ -75,6 +76,17 @@ class ContainerRuntimeTest : public ::testing::Test {
     EXPECT_TRUE(testing::eventually([&] { return read_file(exit).has_value(); }));
     return read_file(exit).value_or("none");
   }
+  /// How many conmon processes this container has.
+  int monitors(const std::string& id) {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      const std::string words = read_file(entry.path() / "cmdline").value_or("");
+      count += words.find(std::string("conmon\0", 7)) < 20 &&
+               words.find(std::string("\0-c\0", 4) + id + '\0') != std::string::npos &&
+               words.find(sandbox_->path()) != std::string::npos;
+    }
+    return count;
+  }
   std::string log(const std::string& id) {
     return read_file(sandbox_->path() + "/" + id + ".log").value_or("");
   }
@@ -124,13 +136,13 @@ TEST_F(ContainerRuntimeTest, AWritableRootLeavesTheImageAlone) {
 
 TEST_F(ContainerRuntimeTest, EveryCallMayBeRepeated) {
   const auto l = launch("a", busybox({"sleep", "100"}));
-  const auto first = runtime_->ensure_created(l);
-  ASSERT_TRUE(first) << first.error().to_string();
-  EXPECT_EQ(runtime_->ensure_created(l), first);
+  ASSERT_TRUE(runtime_->ensure_created(l));
+  const auto second = runtime_->ensure_created(l);
+  ASSERT_TRUE(second) << second.error().to_string();
   EXPECT_EQ(runtime_->list()->at(0).phase, ContainerRuntime::Phase::kCreated);
   EXPECT_TRUE(runtime_->ensure_started("a"));
   EXPECT_TRUE(runtime_->ensure_started("a"));
-  EXPECT_EQ(runtime_->ensure_created(l), first);
+  EXPECT_EQ(runtime_->ensure_created(l), second);
   EXPECT_EQ(runtime_->list()->at(0).phase, ContainerRuntime::Phase::kRunning);
   EXPECT_TRUE(runtime_->signal("a", SIGKILL));
   ASSERT_TRUE(testing::eventually(
@@ -139,6 +151,80 @@ TEST_F(ContainerRuntimeTest, EveryCallMayBeRepeated) {
   EXPECT_TRUE(runtime_->remove("a"));
   EXPECT_TRUE(runtime_->remove("a"));
   EXPECT_TRUE(runtime_->signal("a", SIGTERM));
+}
+
+TEST_F(ContainerRuntimeTest, WhatWasNeverStartedIsMadeAnewWithOneMonitor) {
+  const auto l = launch("a", busybox({"sh", "-c", "sleep 1; exit 3"}));
+  const auto first = runtime_->ensure_created(l);
+  ASSERT_TRUE(first) << first.error().to_string();
+  runtime_ = open();
+  const auto second = runtime_->ensure_created(l);
+  ASSERT_TRUE(second) << second.error().to_string();
+  EXPECT_NE(first, second);
+  EXPECT_EQ(monitors("a"), 1);
+  ASSERT_TRUE(runtime_->ensure_started("a"));
+  const std::string exit = sandbox_->path() + "/exits/a";
+  ASSERT_TRUE(testing::eventually([&] { return read_file(exit).has_value(); }));
+  EXPECT_EQ(read_file(exit), "3");
+}
+
+TEST_F(ContainerRuntimeTest, WhatDiedBeforeItsStartWasNeverStarted) {
+  const auto pid = runtime_->ensure_created(launch("a", busybox({"true"})));
+  ASSERT_TRUE(pid && *pid > 0);
+  ::kill(*pid, SIGKILL);
+  ASSERT_TRUE(testing::eventually([&] { return monitors("a") == 0; }));
+  EXPECT_EQ(runtime_->list()->at(0).phase, ContainerRuntime::Phase::kCreated);
+}
+
+TEST_F(ContainerRuntimeTest, NothingOfARemovedContainerComesBack) {
+  const std::string exit = sandbox_->path() + "/exits/a";
+  for (const bool started : {false, true}) {
+    ASSERT_TRUE(runtime_->ensure_created(launch("a", busybox({"sleep", "100"}))));
+    if (started) {
+      ASSERT_TRUE(runtime_->ensure_started("a"));
+    }
+    EXPECT_TRUE(runtime_->remove("a"));
+    EXPECT_EQ(monitors("a"), 0) << "a monitor writes an exit code at its end";
+    EXPECT_FALSE(read_file(exit).has_value());
+  }
+}
+
+/// Berth was killed between the start of conmon and conmon's start of runc.
+TEST_F(ContainerRuntimeTest, AMonitorThatHasNotCreatedYetIsStopped) {
+  const auto l = launch("a", busybox({"true"}));
+  ASSERT_TRUE(make_directories(l.bundle));
+  int gate[2];
+  ASSERT_EQ(::pipe(gate), 0);
+  platform::ProcessOptions conmon;
+  conmon.argv = {"conmon",
+                 "--api-version",
+                 "1",
+                 "-c",
+                 "a",
+                 "-u",
+                 "a",
+                 "-r",
+                 "/usr/sbin/runc",
+                 "-b",
+                 l.bundle,
+                 "-p",
+                 l.bundle + "/pid",
+                 "--exit-dir",
+                 sandbox_->path() + "/exits",
+                 "-l",
+                 "k8s-file:" + l.log_path,
+                 "--runtime-arg",
+                 "--root=" + sandbox_->path() + "/run/runc"};
+  conmon.env.push_back(fmt::format("_OCI_STARTPIPE={}", gate[0]));
+  conmon.keep = {{gate[0], gate[0]}};
+  const auto early = platform::spawn_process(conmon);
+  ASSERT_TRUE(early) << early.error().to_string();
+  ASSERT_TRUE(testing::eventually([&] { return monitors("a") == 1; }));
+  EXPECT_TRUE(runtime_->remove("a"));
+  EXPECT_EQ(monitors("a"), 0);
+  EXPECT_TRUE(platform::wait_process(*early, Duration::seconds(10)));
+  ::close(gate[0]);
+  ::close(gate[1]);
 }
 
 TEST_F(ContainerRuntimeTest, AnotherRuntimeObjectFindsItAndItsExit) {

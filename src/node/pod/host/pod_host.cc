@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "node/files.h"
 
@@ -118,20 +119,22 @@ void PodHost::end(const std::string& reason, const std::string& message, Duratio
   drive([&](PodMachine& m, Time now) { m.on_ended(reason, message, grace, now); });
 }
 
-void PodHost::exited(const std::string& container, int attempt, bool lost) {
+void PodHost::exited(const std::string& container, int attempt, bool monitor_gone) {
   if (starting_.contains(container) && starting_[container] == attempt) {
-    early_exits_[container] = lost;
+    early_exits_[container] = monitor_gone;
     return;
   }
   if (spec_->find_container(container) == nullptr) return;
-  pids_.erase(container);
   off_loop(
       context_.work,
-      [this, spec = spec_, run = RunOfContainer{container, attempt}, lost] {
-        return read_exit(context_, *spec, paths_, run, lost);
+      [this, spec = spec_, run = RunOfContainer{container, attempt}, monitor_gone] {
+        return read_exit(context_, *spec, paths_, run, monitor_gone);
       },
-      [container, attempt](PodHost& self, const ExitOutcome& out) {
-        self.drive([&](PodMachine& m, Time now) { m.on_exited(container, attempt, out, now); });
+      [container, attempt](PodHost& self, const std::optional<ExitOutcome>& out) {
+        // The file was that of a run that has been removed since: what runs now has none.
+        if (!out) return;
+        self.pids_.erase(container);
+        self.drive([&](PodMachine& m, Time now) { m.on_exited(container, attempt, *out, now); });
       });
 }
 
@@ -236,9 +239,9 @@ void PodHost::start_container(const std::string& container, int attempt) {
                });
                const auto early = self.early_exits_.find(container);
                if (early == self.early_exits_.end()) return;
-               const bool lost = early->second;
+               const bool monitor_gone = early->second;
                self.early_exits_.erase(early);
-               self.exited(container, attempt, lost);
+               self.exited(container, attempt, monitor_gone);
              });
   });
 }
@@ -409,8 +412,11 @@ void PodHost::finish_if_over() {
   off_loop(
       context_.work,
       [this, logs = log_folder()]() -> Result<> {
-        BERTH_CHECK(remove_tree(paths_.root));
-        return remove_tree(logs);
+        // The folder goes last, so that a crash before that comes back to this; the object in it
+        // goes first, so that what is left of the folder is not taken for a pod.
+        BERTH_CHECK(remove_tree(logs));
+        ::unlink(paths_.object().c_str());
+        return remove_tree(paths_.root);
       },
       [](PodHost& self, const Result<>&) { self.on_finished_(self.spec_->uid); });
 }

@@ -40,8 +40,8 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   void removed();
   /// The node ends it: `Evicted`, `Terminated`.
   void end(const std::string& reason, const std::string& message, Duration grace);
-  /// The exit code of a run is in its file (or, `lost`, will never be).
-  void exited(const std::string& container, int attempt, bool lost);
+  /// The exit code of a run is in its file, or will never be: its monitor is gone.
+  void exited(const std::string& container, int attempt, bool monitor_gone);
   /// Fetches ConfigMaps, Secrets and tokens again and renews the volumes made of them.
   void refresh_inputs();
   /// The process id of a running container's first process; 0 when it does not run.

@@ -174,16 +174,18 @@ StartedContainer start_container(NodeContext& context, const PodSpec& pod, const
   return {out, 0};
 }
 
-ExitOutcome read_exit(NodeContext& context, const PodSpec& pod, const PodPaths& paths,
-                      const RunOfContainer& run, bool lost) {
+std::optional<ExitOutcome> read_exit(NodeContext& context, const PodSpec& pod,
+                                     const PodPaths& paths, const RunOfContainer& run,
+                                     bool monitor_gone) {
   const std::string id = container_id(pod.uid, run.container, run.attempt);
   const std::string file = context.runtime.options().exit_dir + "/" + id;
   const std::string log =
       container_log_path(log_folder_of(context, pod), run.container, run.attempt);
+  const auto code = read_integer(file);
+  if (!code && !monitor_gone) return std::nullopt;
   ExitOutcome out;
   out.finished_at = modified(file, context.clock.now());
-  const auto code = read_integer(file);
-  out.lost = lost || !code;
+  out.lost = !code;
   out.exit_code = code ? static_cast<int>(*code) : 137;
   out.oom_killed = context.cgroups.oom_kills(cgroup_of(context, pod, run)).value_or(0) > 0;
   out.message = termination_message(*pod.find_container(run.container), paths, log, run.attempt,

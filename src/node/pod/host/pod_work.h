@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,9 +55,11 @@ StartedContainer start_container(NodeContext& context, const PodSpec& pod, const
                                  const PreparedPod& prepared, const ImageHandle& image,
                                  const RunOfContainer& run, const std::string& pid_namespace);
 
-/// The exit code is in its file, or (`lost`) will never be.
-ExitOutcome read_exit(NodeContext& context, const PodSpec& pod, const PodPaths& paths,
-                      const RunOfContainer& run, bool lost);
+/// The exit code in its file. Nothing where there is none and its monitor may yet write one; with
+/// the monitor gone, the code is lost.
+std::optional<ExitOutcome> read_exit(NodeContext& context, const PodSpec& pod,
+                                     const PodPaths& paths, const RunOfContainer& run,
+                                     bool monitor_gone);
 
 /// Limits of one container, and of the pod that they are part of.
 Result<> resize_container(NodeContext& context, const PodSpec& pod, const RunOfContainer& run,
