@@ -228,6 +228,13 @@ class Server:
             if sys.exc_info()[0] is None or "BERTH_KEEP" not in os.environ:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
+    def run_name(self) -> str:
+        """What the folder below /run/berth is called."""
+        name = 2166136261
+        for byte in str(self.data).encode():
+            name = (name ^ byte) * 16777619 % 2**32
+        return f"{name:08x}"
+
     def processes(self):
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
@@ -236,7 +243,8 @@ class Server:
                 groups = (entry / "cgroup").read_text()
             except OSError:
                 continue
-            if f"{self.data}" in words or any(uid in groups for uid in self.uids):
+            # Without words it has ended and is only not yet reaped.
+            if words and (f"{self.data}" in words or any(uid in groups for uid in self.uids)):
                 found.append(f"process {entry.name}: {words[:200]}")
         return found
 
@@ -255,10 +263,7 @@ class Server:
         for folder, _, _ in os.walk("/sys/fs/cgroup"):
             if any(uid in os.path.basename(folder) for uid in self.uids):
                 found.append(f"cgroup {folder}")
-        name = 2166136261
-        for byte in str(self.data).encode():
-            name = (name ^ byte) * 16777619 % 2**32
-        found += [f"runtime file {path}" for path in Path(f"/run/berth/{name:08x}").rglob("*")]
+        found += [f"runtime file {path}" for path in Path(f"/run/berth/{self.run_name()}").rglob("*")]
         leases = self.data / "network" / "ipam"
         found += [f"address {path}" for path in leases.glob("*/[0-9]*.*.*.*")]
         return found

@@ -100,57 +100,93 @@ class RefusalTest(unittest.TestCase):
 
 
 class DiskTest(unittest.TestCase):
+    """The data folder on a disk of its own that is soon full."""
+
+    def setUp(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="berth-e2e-")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", self.folder], check=True)
+        self.server = Server(folder=self.folder)
+        self.addCleanup(self.remove)
+        self.server.start()
+        self.filler = Path(self.folder) / "filler"
+
+    def remove(self) -> None:
+        if self.server.process.poll() is None:
+            self.server.kill()
+        subprocess.run(["umount", "-l", self.folder], check=True)
+        os.rmdir(self.folder)
+
+    def fill(self) -> None:
+        with open(self.filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 12))
+            except OSError:
+                pass
+
+    def create_map(self, name: str) -> None:
+        self.server.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
+                                          "data": {"v": "x" * 100_000}})
+
+    def room_again(self) -> None:
+        self.filler.unlink()
+
+        def recovered() -> bool:
+            try:
+                self.create_map("after")
+            except berth.ApiError as error:
+                return error.code == 409
+            return True
+
+        wait_for("writing works when there is room again", recovered)
+
     def test_full_disk_is_said_and_passes(self) -> None:
-        folder = tempfile.mkdtemp(prefix="berth-e2e-")
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=True)
-        server = Server(folder=folder)
-        try:
-            server.start()
-            filler = Path(folder) / "filler"
-            with open(filler, "wb") as file:
-                try:
-                    while True:
-                        file.write(bytes(1 << 16))
-                        file.flush()
-                except OSError:
-                    pass
-            value = "x" * 100_000
-            accepted = []
-            refusal = None
-            for number in range(400):
-                try:
-                    server.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap",
-                                                 "metadata": {"name": f"large-{number}"},
-                                                 "data": {"v": value}})
-                    accepted.append(f"large-{number}")
-                except berth.ApiError as error:
-                    refusal = error
-                    break
-            self.assertIsNotNone(refusal, "nothing was refused though the disk is full")
-            self.assertGreaterEqual(refusal.code, 500)
-            self.assertRegex(str(refusal), r"(?i)full|no space|disk")
-            self.assertEqual(len(server.list("configmaps")), len(accepted), "reading works on a full disk")
-            filler.unlink()
+        self.fill()
+        accepted = []
+        refusal = None
+        for number in range(400):
+            try:
+                self.create_map(f"large-{number}")
+                accepted.append(f"large-{number}")
+            except berth.ApiError as error:
+                refusal = error
+                break
+        self.assertIsNotNone(refusal, "nothing was refused though the disk is full")
+        self.assertGreaterEqual(refusal.code, 500)
+        self.assertRegex(str(refusal), r"(?i)full|no space|disk")
+        self.assertEqual(len(self.server.list("configmaps")), len(accepted), "reading works on a full disk")
+        self.room_again()
+        self.server.kill()
+        self.server.start()
+        names = {item["metadata"]["name"] for item in self.server.list("configmaps")}
+        self.assertLessEqual({*accepted, "after"}, names)
+        self.server.finish()
 
-            def recovered() -> bool:
-                try:
-                    server.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap",
-                                                 "metadata": {"name": "after"}, "data": {"v": value}})
-                except berth.ApiError as error:
-                    return error.code == 409
-                return True
+    def test_pods_outlive_a_full_disk(self) -> None:
+        self.server.create("pods", pod("counter", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done"))
+        self.server.create("pods", pod("ends", "trap 'exit 7' USR1; while :; do sleep 0.1; done"))
+        before = self.server.wait_phase("counter", "Running")["status"]["containerStatuses"][0]["containerID"]
+        self.server.wait_phase("ends", "Running")
+        self.fill()
+        with self.assertRaisesRegex(berth.ApiError, "507.*disk is full; free space"):
+            self.server.create("pods", pod("late", "exit 5"))
+        end_of("ends", self.server)
+        self.server.kill()
+        done = serve("--data", str(self.server.data))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"No space left on device|disk is full")
+        self.filler.unlink()
 
-            wait_for("writing works when there is room again", recovered)
-            server.kill()
-            server.start()
-            names = {item["metadata"]["name"] for item in server.list("configmaps")}
-            self.assertLessEqual({*accepted, "after"}, names)
-            server.finish()
-        finally:
-            if server.process and server.process.poll() is None:
-                server.kill()
-            subprocess.run(["umount", "-l", folder], check=True)
-            os.rmdir(folder)
+        self.server.start()
+        ended = self.server.wait_phase("ends", "Failed")["status"]["containerStatuses"][0]["state"]["terminated"]
+        self.assertEqual(ended["exitCode"], 7, ended)
+        after = self.server.get("pods", "counter")["status"]["containerStatuses"][0]
+        self.assertEqual((after["containerID"], after["restartCount"]), (before, 0))
+        last = int(self.server.logs("counter").split()[-1])
+        self.server.wait_log("counter", rf"(?m)^{last + 20}$")
+        self.server.create("pods", pod("late", "exit 5"))
+        self.server.wait_phase("late", "Failed")
+        self.server.finish()
 
 
 class OneServerTest(unittest.TestCase):
