@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import children
+
 Object = dict[str, Any]
 NAMESPACE = "default"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -110,14 +112,11 @@ class Command:
     def run(self, *arguments: str, check: bool = True, limit_s: float = 60) -> str:
         """What it printed. With `check`, anything but success is an error with what it said."""
         try:
-            done = subprocess.run(
-                [str(self._binary), *arguments],
+            done = children.run(
+                [self._binary, *arguments],
+                limit_s,
                 env=self._environment,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                timeout=limit_s,
             )
         except subprocess.TimeoutExpired as late:
             raise ApiError(f"berth {' '.join(arguments)}: no end after {limit_s:.0f} s") from late

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
+
+import children
+import folders
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -23,7 +25,7 @@ class StoryError(Exception):
 
 
 def python_environment() -> Path:
-    done = subprocess.run([ROOT / "tools" / "python_env"], stdout=subprocess.PIPE, text=True)
+    done = children.run([ROOT / "tools" / "python_env"])
     if done.returncode != 0:
         raise StoryError("tools/python_env failed")
     return Path(done.stdout.strip())
@@ -48,7 +50,7 @@ class Programs:
 
     def __init__(self, environment: Path) -> None:
         install(PLACE, environment)
-        self.place = Path(tempfile.mkdtemp(prefix="story-", dir=CACHE))
+        self.place = folders.make(CACHE, "story")
         self.place.chmod(0o755)
         install(self.place, environment)
         self.data = self.place / "data"
@@ -69,7 +71,7 @@ class Programs:
         """The weights before training, for the first deployment."""
         out = self.data / "models" / name
         command = [self.python, self.place / "train" / "train.py", "--steps=0", f"--out={out}"]
-        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = children.run(command, stderr=subprocess.STDOUT)
         if done.returncode != 0:
             raise StoryError(f"writing the random weights failed:\n{done.stdout}")
 

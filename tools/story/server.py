@@ -6,11 +6,13 @@ import json
 import re
 import select
 import shutil
+import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
+import children
+import folders
 from api import Api, ApiError, Command
 from terminal import Terminal
 
@@ -30,7 +32,7 @@ def _traces(names: set[str]) -> set[str]:
     found = {f"mount {line.split()[1]}" for line in lines}
     found |= {f"network namespace {name}" for name in _entries("/run/netns")}
     found |= {f"network interface {name}" for name in _entries("/sys/class/net")}
-    tables = subprocess.run(["nft", "list", "tables"], text=True, stdout=subprocess.PIPE).stdout
+    tables = children.run(["nft", "list", "tables"]).stdout
     found |= {f"nftables {line}" for line in tables.splitlines()}
     found |= {f"cgroup {folder}" for folder in Path("/sys/fs/cgroup").rglob("pod*") if folder.is_dir()}
     words = {trace: re.split(r"[^\w-]+", trace) for trace in found}
@@ -62,26 +64,28 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
         self._names: set[str] = set()
         # Not in /var/cache, which pods see, and short: it is part of socket names.
-        self.data = Path(tempfile.mkdtemp(prefix="berth-story-", dir="/var/lib"))
+        self.data = folders.make(Path("/var/lib"), "berth-story")
         self.kubeconfig = self.data / "kubeconfig"
 
     def start(self) -> str:
         """What it says of itself, once it is ready."""
         began = time.monotonic()
         with self._log.open("a") as log:
-            self._process = subprocess.Popen(
+            children.start(
                 [
-                    *(str(self._binary), "serve", "--data", str(self.data), "--port", "0"),
+                    *(self._binary, "serve", "--data", self.data, "--port", "0"),
                     *("--emulate-device", DEVICES, "--allow-host-path", "--drain"),
                 ],
+                self._keep,
+                # It stops what runs, also when the story is killed.
+                end_with=signal.SIGTERM,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
                 # Ctrl-C is for the story, which then stops the server when it has cleaned up.
                 start_new_session=True,
             )
-        assert self._process.stdout is not None
+        assert self._process is not None and self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], READY_LIMIT_S)
         line = self._process.stdout.readline().strip() if ready else ""
         if not line:
@@ -92,6 +96,9 @@ class Server:
             raise ApiError(f"berth serve {problem}; its log:\n{self.log_tail()}")
         self._terminal.say(f"{line} (ready after {time.monotonic() - began:.2f} s)", "berth")
         return line
+
+    def _keep(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
 
     def api(self) -> Api:
         return Api(self.kubeconfig)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import api
+import children
 from api import ApiError, Object
 from engines import Engine
 from programs import EXAMPLES, Programs, StoryError
@@ -99,9 +100,9 @@ class Stage:
         self.terminal.quote(explained)
 
     def child(self, *command: str | Path) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            text=True,
+        children.start(
+            [*command],
+            self._children.append,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -109,8 +110,7 @@ class Stage:
             # what is compared with Berth is a machine on which nobody shares anything out.
             process_group=0,
         )
-        self._children.append(process)
-        return process
+        return self._children[-1]
 
     def output_of(self, process: subprocess.Popen[str], limit_s: float) -> str:
         """What it printed, when it has ended by itself."""
