@@ -20,8 +20,8 @@ from berth import BINARY, ROOT, Server, wait_for
 
 MAIN_JOB = ROOT / "tools" / "story" / "main_job"
 # Which signal, and at most how long after what the story says. "the story" begins with the server's line.
-MOMENTS = ((signal.SIGINT, "nothing", 3), (signal.SIGINT, "the story", 60), (signal.SIGTERM, "the story", 30),
-           (signal.SIGKILL, "the story", 60), (signal.SIGINT, "nothing", 8))
+MOMENTS = ((signal.SIGINT, "nothing", 3), (signal.SIGINT, "the story", 60), (signal.SIGKILL, "the story", 40),
+           (signal.SIGTERM, "the story", 40), (signal.SIGINT, "nothing", 8))
 OPTIONS = argparse.Namespace(rounds=3, seed=0)
 
 
