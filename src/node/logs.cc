@@ -310,15 +310,16 @@ Result<std::string> find_log(const std::string& data_dir, const std::string& pod
   return fmt::format("{}/{}.log", folder, newest - (previous ? 1 : 0));
 }
 
-bool log_is_over(const std::string& data_dir, const std::string& pod_uid,
-                 const std::string& container, const std::string& log_path) {
+bool log_is_over(const std::string& data_dir, const std::string& exit_dir,
+                 const std::string& pod_uid, const std::string& container,
+                 const std::string& log_path) {
   const size_t slash = log_path.rfind('/') + 1;
   int attempt = 0;
   std::from_chars(log_path.data() + slash, log_path.data() + log_path.size(), attempt);
   // While it runs there is a bundle, and no exit code.
   const PodPaths paths(data_dir, pod_uid);
   const std::string exit =
-      fmt::format("{}/exits/{}", data_dir, container_id(pod_uid, container, attempt));
+      fmt::format("{}/{}", exit_dir, container_id(pod_uid, container, attempt));
   return ::access(exit.c_str(), F_OK) == 0 ||
          ::access((paths.attempt(container, attempt) + "/bundle").c_str(), F_OK) != 0;
 }

@@ -55,9 +55,10 @@ class LogFollower {
 /// `kNotFound`: nothing was ever started, or the run before is not there.
 Result<std::string> find_log(const std::string& data_dir, const std::string& pod_uid,
                              const std::string& container, bool previous);
-/// Will nothing more be written to this log?
-bool log_is_over(const std::string& data_dir, const std::string& pod_uid,
-                 const std::string& container, const std::string& log_path);
+/// Will nothing more be written to this log? `exit_dir` is where the runtime leaves exit codes.
+bool log_is_over(const std::string& data_dir, const std::string& exit_dir,
+                 const std::string& pod_uid, const std::string& container,
+                 const std::string& log_path);
 
 /// Moves a log that has grown too large out of the way; true when it did, and then whoever writes
 /// it must open it anew.

@@ -347,12 +347,10 @@ Result<std::string> Agent::log_path(const LogTarget& target) const {
 Result<std::unique_ptr<LogFollower>> Agent::open_log(const LogTarget& target, const LogQuery& query,
                                                      bool follow, LogFollower::Sink sink) const {
   BERTH_TRY(const std::string path, log_path(target));
-  const std::string data_dir = state_->options.data_dir;
   return std::make_unique<LogFollower>(
       path, query, follow,
-      [data_dir, path, target] {
-        return log_is_over(data_dir, target.pod_uid, target.container, path);
-      },
+      [data_dir = state_->options.data_dir, exit_dir = state_->runtime->options().exit_dir, path,
+       target] { return log_is_over(data_dir, exit_dir, target.pod_uid, target.container, path); },
       std::move(sink));
 }
 

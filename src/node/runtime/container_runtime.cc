@@ -148,6 +148,8 @@ Result<pid_t> ContainerRuntime::ensure_created(const Launch& launch) const {
 }
 
 Result<pid_t> ContainerRuntime::create(const Launch& launch) const {
+  // A runc that was killed leaves a `.pid` that the next one stumbles over.
+  BERTH_CHECK(remove_tree(launch.bundle));
   BERTH_CHECK(make_directories(launch.bundle, 0700));
   BERTH_CHECK(
       write_file_atomically(launch.bundle + "/config.json", boost::json::serialize(launch.spec)));

@@ -319,6 +319,8 @@ TEST_F(HalfStartedTest, AContainerWhoseCreationWasCutRuns) {
   ASSERT_TRUE(ContainerRuntime::open(options)->remove(id));
   // What a runc leaves that was killed before it had written its state.
   ASSERT_TRUE(make_directories(options.state_dir + "/runc/" + id));
+  const std::string bundle = PodPaths(data(), uid("a")).attempt("c", 0) + "/bundle";
+  ASSERT_TRUE(write_file_atomically(bundle + "/.pid", ""));
   expect_success("a");
 }
 
