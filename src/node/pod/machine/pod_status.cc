@@ -155,38 +155,23 @@ bool restarts(const PodSpec& pod, const ContainerSpec& container, const Terminat
   return pod.restart_policy == RestartPolicy::kOnFailure && ended.exit_code != 0;
 }
 
+/// Final only once nothing of the pod runs: who reads that gives its devices to others.
 std::string_view pod_phase(const PodSpec& pod, const PodState& record) {
   if (record.ended && !record.fail_reason.empty()) return "Failed";
+  bool waiting = false;
+  bool failed = false;
+  for (const ContainerRecord& c : record.regular) {
+    const bool began = c.stage == Stage::kRunning || c.stage == Stage::kStopping || c.last;
+    waiting |= !began && c.stage != Stage::kExited;
+    failed |= c.stage == Stage::kExited && c.ended && c.ended->exit_code != 0;
+  }
+  if (!record.ended) return waiting ? "Pending" : "Running";
   for (size_t i = 0; i < record.init.size(); ++i) {
     const ContainerRecord& c = record.init[i];
-    if (!pod.init_containers[i].sidecar && c.stage == Stage::kExited && c.ended &&
-        c.ended->exit_code != 0 && !restarts(pod, pod.init_containers[i], *c.ended))
-      return "Failed";
+    failed |= !pod.init_containers[i].sidecar && c.stage == Stage::kExited && c.ended &&
+              c.ended->exit_code != 0;
   }
-  bool waiting = false;
-  bool running = false;
-  bool failed = false;
-  for (size_t i = 0; i < record.regular.size(); ++i) {
-    const ContainerRecord& c = record.regular[i];
-    if (c.stage == Stage::kRunning || c.stage == Stage::kStopping || c.last)
-      running = true;
-    else if (c.stage != Stage::kExited)
-      waiting = true;
-    if (c.stage == Stage::kExited && c.ended) {
-      if (!record.ended && restarts(pod, pod.containers[i], *c.ended)) running = true;
-      failed |= c.ended->exit_code != 0;
-    }
-  }
-  if (record.ended) return failed || waiting ? "Failed" : "Succeeded";
-  if (waiting) return "Pending";
-  if (running) return "Running";
-  const bool all_over =
-      std::all_of(record.regular.begin(), record.regular.end(),
-                  [](const ContainerRecord& c) { return c.stage == Stage::kExited; });
-  if (!all_over) return "Pending";
-  for (const ContainerRecord& c : record.init)
-    if (c.stage == Stage::kRunning || c.stage == Stage::kStopping) return "Running";
-  return failed ? "Failed" : "Succeeded";
+  return failed || waiting ? "Failed" : "Succeeded";
 }
 
 Json pod_status(const PodSpec& pod, PodState& record, const std::string& host_ip, Time now) {

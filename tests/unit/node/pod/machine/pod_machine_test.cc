@@ -427,5 +427,22 @@ TEST_F(PodMachineTest, ARecordSurvivesARestart) {
   EXPECT_NE(take().find("start a 1"), std::string::npos);
 }
 
+TEST_F(PodMachineTest, ThePhaseIsFinalOnlyOnceTheRecordSaysSo) {
+  make(kOne + std::string(R"(,"restartPolicy":"Never")"));
+  prepared();
+  run("a", 0);
+  const auto record = record_from_json(actions_.kept, pod_, now_);
+  machine_ = std::make_unique<PodMachine>(pod_, *record, PodMachine::Options{}, actions_);
+  machine_->on_recovered_running("a", 0, now_);
+  machine_->on_admitted(now_);
+  // It ended while nobody watched; its network and volumes are still being looked at.
+  exited("a", 0, 3);
+  EXPECT_FALSE(machine_->record().ended);
+  EXPECT_EQ(phase(), "Running");
+  prepared();
+  EXPECT_TRUE(machine_->record().ended);
+  EXPECT_EQ(phase(), "Failed");
+}
+
 }  // namespace
 }  // namespace berth::node
