@@ -33,8 +33,13 @@ Fd open_pidfd(pid_t pid) {
   return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
 
-int exit_code_of(int status) {
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+/// Of a child that has ended; -1 when there is no such child. It is reaped, now or later.
+int exit_code_of(pid_t pid, Reaper* reaper) {
+  siginfo_t info{};
+  const int keep = reaper != nullptr ? WNOWAIT : 0;
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | keep) != 0) return -1;
+  if (reaper != nullptr) reaper->later(pid);
+  return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
@@ -153,7 +158,7 @@ Result<pid_t> spawn_process(const ProcessOptions& options) {
   return spawn(options, {}, {});
 }
 
-Result<std::optional<int>> wait_process(pid_t pid, Duration timeout) {
+Result<std::optional<int>> wait_process(pid_t pid, Duration timeout, Reaper* reaper) {
   const Fd pidfd = open_pidfd(pid);
   if (!pidfd.valid()) return system_error(fmt::format("no process {}", pid), errno);
   const Deadline deadline(timeout);
@@ -164,10 +169,9 @@ Result<std::optional<int>> wait_process(pid_t pid, Duration timeout) {
     if (n > 0) break;
     if (n == 0 && deadline.passed()) return std::nullopt;
   }
-  int status = 0;
-  if (::waitpid(pid, &status, 0) < 0)
-    return system_error(fmt::format("process {} is no child", pid), errno);
-  return exit_code_of(status);
+  const int code = exit_code_of(pid, reaper);
+  if (code < 0) return system_error(fmt::format("process {} is no child", pid), errno);
+  return code;
 }
 
 Result<ProcessResult> run_process(const ProcessOptions& options) {
@@ -199,9 +203,7 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
     if (n <= 0 && deadline.passed() && !result.timed_out) {
       result.timed_out = true;
       ::kill(pid, SIGKILL);
-      int status = 0;
-      ::waitpid(pid, &status, 0);
-      result.exit_code = exit_code_of(status);
+      result.exit_code = exit_code_of(pid, options.reaper);
       break;
     }
     exited = (wait[0].revents & POLLIN) != 0;
@@ -231,11 +233,7 @@ Result<ProcessResult> run_process(const ProcessOptions& options) {
   }
   if (out.read_end.valid()) drain(out.read_end.get(), result.output, options.output_limit);
   if (err.read_end.valid()) drain(err.read_end.get(), result.errors, options.output_limit);
-  if (exited) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    result.exit_code = exit_code_of(status);
-  }
+  if (exited) result.exit_code = exit_code_of(pid, options.reaper);
   return result;
 }
 

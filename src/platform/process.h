@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "platform/reaper.h"
 
 namespace berth::platform {
 
@@ -57,6 +58,7 @@ struct ProcessOptions {
   /// `run_process` only: `settle_orphans` of the next Berth waits for it when this one is killed.
   /// False for what may take as long as it likes and changes nothing of Berth's.
   bool settles = true;
+  Reaper* reaper = nullptr;       ///< for programs that run often; outlives the call. May be null
 
   /// PATH (the usual directories), HOME and LANG.
   static std::vector<std::string> minimal_environment();
@@ -81,8 +83,9 @@ Result<ProcessResult> run_checked(const ProcessOptions& options);
 /// `timeout` and `output_limit` do not count. The caller reaps it with `wait_process`.
 Result<pid_t> spawn_process(const ProcessOptions& options);
 
-/// Waits for a child and reaps it; its exit code, or nothing when it is still there at the timeout.
-Result<std::optional<int>> wait_process(pid_t pid, Duration timeout);
+/// Waits for a child and reaps it (`reaper` does, where there is one); its exit code, or nothing
+/// when it is still there at the timeout.
+Result<std::optional<int>> wait_process(pid_t pid, Duration timeout, Reaper* reaper = nullptr);
 
 /// Is there an executable of this name in the usual directories? Its path, or an empty string.
 std::string find_program(const std::string& name);

@@ -222,6 +222,7 @@ Result<std::string> Cni::run(const std::string& command, const CniPlugin& plugin
   }
   options.input = boost::json::serialize(input);
   options.timeout = kPluginTimeout;
+  options.reaper = reaper_.get();
   const platform::Stopwatch took;
   BERTH_TRY(platform::ProcessResult result, platform::run_process(options));
   spdlog::debug("node: {} {} {} took {} us", plugin.type, command, attachment.container_id,

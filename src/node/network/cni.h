@@ -1,11 +1,13 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "objects/json.h"
+#include "platform/reaper.h"
 
 namespace berth::node {
 
@@ -80,6 +82,7 @@ class Cni {
                           const CniAttachment& attachment, const Json& input) const;
 
   const std::vector<std::string> plugin_dirs_;
+  const std::unique_ptr<platform::Reaper> reaper_ = std::make_unique<platform::Reaper>();
 };
 
 }  // namespace berth::node

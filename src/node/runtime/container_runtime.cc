@@ -112,6 +112,7 @@ ProcessOptions ContainerRuntime::runc(std::vector<std::string> arguments) const 
   options.argv.insert(options.argv.end(), std::make_move_iterator(arguments.begin()),
                       std::make_move_iterator(arguments.end()));
   options.timeout = kRuncTimeout;
+  options.reaper = reaper_.get();
   return options;
 }
 
@@ -205,7 +206,7 @@ Result<pid_t> ContainerRuntime::create(const Launch& launch) const {
 
   const auto answer = read_sync(sync.read_end.get(), kCreateTimeout);
   // The first conmon ends when the second, which stays, has spoken.
-  const auto ended = wait_process(pid, Duration::seconds(10));
+  const auto ended = wait_process(pid, Duration::seconds(10), reaper_.get());
   if (!answer || !ended || !*ended) {
     ::kill(pid, SIGKILL);
     if (!ended || !*ended) (void)wait_process(pid, Duration::seconds(10));

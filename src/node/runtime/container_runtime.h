@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/time.h"
 #include "objects/json.h"
 #include "platform/process.h"
+#include "platform/reaper.h"
 
 namespace berth::node {
 
@@ -89,6 +91,7 @@ class ContainerRuntime {
   bool never_started(const std::string& id) const;
 
   Options options_;
+  std::shared_ptr<platform::Reaper> reaper_ = std::make_shared<platform::Reaper>();
 };
 
 }  // namespace berth::node
