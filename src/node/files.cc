@@ -1,5 +1,6 @@
 #include "node/files.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -20,6 +21,9 @@ namespace berth::node {
 namespace {
 
 using platform::Fd;
+
+/// The kernel writes a page of a file whole or, when the process is killed before, not at all.
+constexpr off_t kUndividedBytes = 4096;
 
 Result<> write_all(int fd, std::string_view content, const std::string& path) {
   while (!content.empty()) {
@@ -108,6 +112,20 @@ Result<> write_file_atomically(const std::string& path, std::string_view content
   fd.reset();
   if (::rename(beside.c_str(), path.c_str()) != 0) return errno_error("cannot rename to", path);
   return {};
+}
+
+Result<> rewrite_record(const std::string& path, std::string_view content) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat status{};
+  const bool fits = fd.valid() && ::fstat(fd.get(), &status) == 0 &&
+                    status.st_size <= kUndividedBytes &&
+                    content.size() <= static_cast<size_t>(kUndividedBytes);
+  if (!fits) return write_file_atomically(path, content);
+  std::string text(content);
+  text.resize(std::max(text.size(), static_cast<size_t>(status.st_size)), ' ');
+  if (::pwrite(fd.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()))
+    return {};
+  return write_file_atomically(path, content);
 }
 
 Result<> write_in_place(const std::string& path, std::string_view content) {

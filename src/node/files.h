@@ -19,6 +19,11 @@ Result<int64_t> read_integer(const std::string& path);
 /// these files describe still runs.
 Result<> write_file_atomically(const std::string& path, std::string_view content,
                                mode_t mode = 0600);
+/// For a small record of Berth's own that changes often and that only Berth's next start reads: one
+/// write over the old content (blanks fill what was longer), which a kill of Berth cannot divide.
+/// Without a file beside it there is no inode to find and nothing to flush, which is what a rename
+/// over a file costs. A new file or a long content is written as by `write_file_atomically`.
+Result<> rewrite_record(const std::string& path, std::string_view content);
 /// Writes an existing file (a kernel file, or one that is bind-mounted and must keep its inode).
 Result<> write_in_place(const std::string& path, std::string_view content);
 /// `mkdir -p`; only folders that it makes get the mode.

@@ -64,7 +64,7 @@ Result<> PodRecords::write(const PodRecord& record) const {
   root["result"] = record.result;
   root["ips"] = JsonArray(record.ips.begin(), record.ips.end());
   BERTH_CHECK(make_directories(directory_, 0700));
-  return write_file_atomically(path(record.pod_uid), boost::json::serialize(root));
+  return rewrite_record(path(record.pod_uid), boost::json::serialize(root));
 }
 
 Result<> PodRecords::remove(const std::string& pod_uid) const {

@@ -426,7 +426,7 @@ void PodHost::finish_if_over() {
 void PodHost::persist(Json record) {
   // It has no folder, and nothing that a later start would have to know.
   if (refused_) return;
-  const auto written = write_file_atomically(paths_.state(), boost::json::serialize(record));
+  const auto written = rewrite_record(paths_.state(), boost::json::serialize(record));
   if (!written) record_event(true, {}, "FailedToKeepState", written.error().to_string());
 }
 
