@@ -183,6 +183,8 @@ Result<> HostsFiles::put(const std::string& pod_uid, const std::string& path, st
   const std::lock_guard lock(mutex_);
   File& file = files_[pod_uid];
   if (file.path != path) file.written.clear();
+  // What it has of others is as current as it can be here.
+  if (!file.written.empty() && file.ns == ns && file.own_lines == own_lines) return {};
   file.path = path;
   file.ns = std::move(ns);
   file.own_lines = std::move(own_lines);

@@ -1,5 +1,6 @@
 #include "node/network/service_proxy.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,6 +12,9 @@ namespace berth::node {
 namespace {
 
 using objects::find_string;
+
+/// During a long burst, following it takes a hundredth of a core.
+constexpr int kRestPerWork = 100;
 
 client::Target collection(std::string group, std::string version, std::string plural) {
   return {.resource = {std::move(group), std::move(version), std::move(plural)},
@@ -94,12 +98,14 @@ ServiceProxy::ServiceProxy(client::ApiClient& client, platform::EventLoop& loop,
 
 ServiceProxy::~ServiceProxy() {
   loop_.cancel(timer_);
+  loop_.cancel(verify_timer_);
 }
 
 void ServiceProxy::start() {
   services_.start();
   slices_.start();
   pods_.start();
+  verify_later();
 }
 
 void ServiceProxy::add_pod(LocalPod pod) {
@@ -136,9 +142,13 @@ void ServiceProxy::verify_later() {
 void ServiceProxy::changed() {
   if (scheduled_) return;
   scheduled_ = true;
-  timer_ = loop_.after(options_.gather, [this] {
+  const Duration rest = std::min(took_ * kRestPerWork, options_.longest_rest);
+  timer_ = loop_.after(std::max(options_.gather, rest - since_.elapsed()), [this] {
     scheduled_ = false;
+    const platform::Stopwatch watch;
     (void)reconcile();  // it said what went wrong
+    took_ = watch.elapsed();
+    since_ = {};
   });
 }
 

@@ -10,6 +10,7 @@
 #include "client/informer.h"
 #include "node/network/hosts_file.h"
 #include "node/network/service_rules.h"
+#include "platform/deadline.h"
 #include "platform/event_loop.h"
 
 namespace berth::node {
@@ -24,6 +25,9 @@ class ServiceProxy {
     ServiceNetwork network;
     /// The first change after a quiet time waits this long for its burst.
     Duration gather = Duration::milliseconds(20);
+    /// Where following costs much (many pods have many lines in many hosts files), it rests in
+    /// between, at most this long.
+    Duration longest_rest = Duration::milliseconds(500);
     /// After a failure of `nft`.
     Duration retry = Duration::seconds(5);
     /// How often to see whether the table is still there: loading a firewall's own rules often
@@ -69,6 +73,8 @@ class ServiceProxy {
   client::Informer pods_;
   std::map<std::string, LocalPod> local_pods_;
   std::set<std::string> draining_;  ///< addresses
+  Duration took_;                   ///< to follow everything, the last time
+  platform::Stopwatch since_;       ///< then
   std::string applied_;
   std::string reported_;  ///< the last failure said, so that it is said once
   platform::EventLoop::TimerId timer_ = 0;

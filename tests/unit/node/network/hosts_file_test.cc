@@ -119,6 +119,12 @@ TEST(HostsFiles, ChangesTheContentAndNeverTheFile) {
   ASSERT_TRUE(files.update(HostNames()));
   EXPECT_EQ(read(), "own\n") << "shorter than before";
   EXPECT_EQ(inode(), before);
+  std::ofstream(path) << "not written again";
+  ASSERT_TRUE(files.put("u", path, "default", "own\n"));
+  EXPECT_EQ(read(), "not written again") << "nothing of it changed";
+  ASSERT_TRUE(files.put("u", path, "default", "own\nmore\n"));
+  EXPECT_EQ(read(), "own\nmore\n");
+  ASSERT_TRUE(files.put("u", path, "default", "own\n"));
   files.remove("u");
   ASSERT_TRUE(files.update(HostNames(std::vector{service("default", "web", "10.96.0.1")}, {}, {})));
   EXPECT_EQ(read(), "own\n");
