@@ -69,14 +69,16 @@ void PodHost::flush() {
 }
 
 template <class Job, class Then>
-void PodHost::off_loop(WorkPool& pool, Job job, Then then) {
+void PodHost::off_loop(WorkPool& pool, Job job, Then then, WorkPool::Turn turn) {
   // The pod itself must not be freed on a pool's thread: the loop takes the last reference.
-  pool.run([self = shared_from_this(), &loop = context_.loop, job = std::move(job),
-            then = std::move(then)]() mutable {
-    auto result = job();
-    loop.post([self = std::move(self), then = std::move(then),
-               result = std::move(result)]() mutable { then(*self, std::move(result)); });
-  });
+  pool.run(
+      [self = shared_from_this(), &loop = context_.loop, job = std::move(job),
+       then = std::move(then)]() mutable {
+        auto result = job();
+        loop.post([self = std::move(self), then = std::move(then),
+                   result = std::move(result)]() mutable { then(*self, std::move(result)); });
+      },
+      turn);
 }
 
 void PodHost::admit() {
@@ -169,7 +171,8 @@ void PodHost::prepare_with(Result<PodInputs> inputs) {
           else
             m.on_prepared(std::unexpected(outcome.prepared.error()), outcome.event, now);
         });
-      });
+      },
+      WorkPool::Turn::kBegins);
 }
 
 void PodHost::refresh_inputs() {

@@ -73,7 +73,7 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   void flush();
   /// Runs `job` on a pool, then `then` with its result on the loop, unless this pod is gone.
   template <class Job, class Then>
-  void off_loop(WorkPool& pool, Job job, Then then);
+  void off_loop(WorkPool& pool, Job job, Then then, WorkPool::Turn turn = WorkPool::Turn::kNext);
   void prepare_with(Result<PodInputs> inputs);
   ProbeTarget target(const std::string& container, int attempt) const;
   /// Asks until the program has no requests any more, or `until`.
