@@ -82,6 +82,8 @@ void adopt_container(const Recovery& recovery, const Machine& machine, PodHost& 
   const bool runs = there && found->second.phase != ContainerRuntime::Phase::kStopped;
   if (runs && !exit_known) {
     host.adopt_pid(c.name, found->second.pid);
+    // The last agent may have been killed between the start and this.
+    (void)set_cpu_weights(recovery.context, host.pod(), {c.name, c.attempt});
     return;
   }
   // A monitor that still lives is about to write the exit code.

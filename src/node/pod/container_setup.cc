@@ -148,6 +148,7 @@ void choose_namespaces(const ContainerSetup& s, OciContainer& out) {
 
 void choose_limits(const ContainerSetup& s, OciContainer& out) {
   out.limits = container_cgroup_limits(s.container);
+  out.limits.cpu_shares.reset();  // set once it runs: `set_cpu_weights`
   if (s.host.weigh_io) out.limits.io_weight = io_weight_of(s.pod.qos);
   out.limit_swap = s.host.limit_swap;
   out.oom_score_adj = std::max(

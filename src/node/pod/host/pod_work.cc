@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include "node/files.h"
@@ -128,6 +129,7 @@ PrepareOutcome prepare_pod(NodeContext& context, const PodSpec& pod, const PodPa
     return refused("FailedCreatePodContainer", r.error());
   CgroupLimits limits = pod_cgroup_limits(pod, context.pids_per_pod);
   if (!context.host.weigh_io) limits.io_weight.reset();
+  limits.cpu_shares.reset();  // `set_cpu_weights`
   if (auto r = context.cgroups.apply(group, limits); !r)
     return refused("FailedCreatePodContainer", r.error());
   if (auto r = ensure_pod_files(pod, paths, made->network); !r)
@@ -168,10 +170,24 @@ StartedContainer start_container(NodeContext& context, const PodSpec& pod, const
       pid ? context.runtime.ensure_started(launch->id) : Result<>(std::unexpected(pid.error()));
   StartOutcome out;
   out.started_at = context.clock.now();
-  if (started) return {out, *pid};
+  if (started) {
+    // A container that ended at once may have no cgroup any more.
+    if (const auto set = set_cpu_weights(context, pod, run);
+        !set && set.error().code != ErrorCode::kNotFound)
+      spdlog::warn("node: {}", set.error().to_string());
+    return {out, *pid};
+  }
   out.kind = StartOutcome::Kind::kStartError;
   out.message = started.error().to_string();
   return {out, 0};
+}
+
+Result<> set_cpu_weights(NodeContext& context, const PodSpec& pod, const RunOfContainer& run) {
+  CgroupLimits weight;
+  weight.cpu_shares = container_cgroup_limits(*pod.find_container(run.container)).cpu_shares;
+  BERTH_CHECK(context.cgroups.apply(cgroup_of(context, pod, run), weight));
+  weight.cpu_shares = pod_cgroup_limits(pod, context.pids_per_pod).cpu_shares;
+  return context.cgroups.apply(pod_cgroup(context.cgroup_root, pod), weight);
 }
 
 std::optional<ExitOutcome> read_exit(NodeContext& context, const PodSpec& pod,

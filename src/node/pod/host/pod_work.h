@@ -55,6 +55,10 @@ StartedContainer start_container(NodeContext& context, const PodSpec& pod, const
                                  const PreparedPod& prepared, const ImageHandle& image,
                                  const RunOfContainer& run, const std::string& pid_namespace);
 
+/// The CPU weights of a container that runs and of its pod. Not at its creation: runc's own first
+/// process is already in the cgroup, and with a small weight it would wait long on a busy machine.
+Result<> set_cpu_weights(NodeContext& context, const PodSpec& pod, const RunOfContainer& run);
+
 /// The exit code in its file. Nothing where there is none and its monitor may yet write one; with
 /// the monitor gone, the code is lost.
 std::optional<ExitOutcome> read_exit(NodeContext& context, const PodSpec& pod,
