@@ -6,9 +6,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -73,6 +75,16 @@ bool is_mount_point(const std::string& path) {
   return ::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE,
                  &status) == 0 &&
          (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+bool exists_in_root(const std::string& root, const std::string& path) {
+  const platform::Fd top(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return top.valid() && platform::Fd(static_cast<int>(::syscall(SYS_openat2, top.get(),
+                                                                path.c_str(), &how, sizeof how)))
+                            .valid();
 }
 
 Result<std::string> ensure_overlay(const std::string& lower, const std::string& folder) {

@@ -15,6 +15,8 @@ Result<std::vector<std::string>> mount_points_below(const std::string& folder);
 /// Unmounts all of them, lazily where busy.
 Result<> unmount_below(const std::string& folder);
 bool is_mount_point(const std::string& path);
+/// Is there something at `path` inside of `root`, links taken as a process in that root takes them?
+bool exists_in_root(const std::string& root, const std::string& path);
 
 /// The root of a container: `lower` unchanged below a writable layer in `folder/upper`, seen at
 /// `folder/root`, which is returned. Mounted once; repeated calls find it.

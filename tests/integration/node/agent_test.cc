@@ -159,6 +159,50 @@ TEST_F(AgentTest, TheHostImageRunsWhatIsInstalledHere) {
   EXPECT_NE(log("a").find("\ny\n"), std::string::npos) << log("a");
 }
 
+TEST_F(AgentTest, ContainersShareTheRootOfTheHostImageWhereNothingHasToBeMadeInIt) {
+  Json shares = pod("shares", "sleep 100");
+  Json makes = pod("makes", "ls -d /new/place && sleep 100",
+                   R"("volumeMounts":[{"name":"v","mountPath":"/new/place"}])",
+                   R"("volumes":[{"name":"v","emptyDir":{}}])");
+  for (Json* object : {&shares, &makes}) {
+    object->at("spec").at("containers").at(0).at("image") = "host";
+    api_.apply("pods", *object);
+  }
+  ASSERT_TRUE(is_phase("shares", "Running")) << events("shares");
+  ASSERT_TRUE(is_phase("makes", "Running")) << events("makes");
+  EXPECT_TRUE(eventually([&] { return log("makes") == "/new/place\n"; })) << log("makes");
+  const auto mounts_of = [&](const std::string& name) {
+    return *mount_points_below(data() + "/pods/" + uid(name) + "/containers");
+  };
+  EXPECT_TRUE(mounts_of("shares").empty());
+  EXPECT_EQ(mounts_of("makes").size(), 1U);
+  EXPECT_FALSE(std::filesystem::exists(sandbox_->path() + "/host/rootfs/new"));
+}
+
+TEST_F(AgentTest, CpuWeightsComeOnceItRuns) {
+  api_.apply("pods", pod("a", "sleep 100", R"("resources":{"requests":{"cpu":"500m"}})"));
+  ASSERT_TRUE(is_phase("a", "Running"));
+  const std::string group = fmt::format("{}/burstable/pod{}", cgroup_root(), uid("a"));
+  const auto tree = CgroupTree::detect(*read_file("/proc/self/mountinfo"));
+  const bool v2 = tree->version() == CgroupTree::Version::kV2;
+  const auto weight = [&](const std::string& path) {
+    return *read_integer(tree->folder("cpu", path) + (v2 ? "/cpu.weight" : "/cpu.shares"));
+  };
+  const int64_t wanted = v2 ? weight_from_shares(512) : 512;
+  EXPECT_EQ(weight(group), wanted);
+  EXPECT_EQ(weight(group + "/c-0"), wanted);
+  const auto config =
+      read_file(data() + "/pods/" + uid("a") + "/containers/c/0/bundle/config.json");
+  EXPECT_EQ(config->find("\"shares\""), std::string::npos) << "runc would start under it";
+  // As if Berth had been killed between the start and the weights.
+  agent_.reset();
+  CgroupLimits none;
+  none.cpu_shares = 1024;
+  ASSERT_TRUE(tree->apply(group + "/c-0", none));
+  start();
+  EXPECT_TRUE(eventually([&] { return weight(group + "/c-0") == wanted; }));
+}
+
 TEST_F(AgentTest, ExitCodesAndPhases) {
   api_.apply("pods", pod("good", "exit 0", "", kNever));
   api_.apply("pods", pod("bad", "echo why > /dev/termination-log; exit 3", "", kNever));
