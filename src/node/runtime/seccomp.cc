@@ -99,7 +99,7 @@ Json default_seccomp(const std::vector<std::string>& capabilities) {
   return JsonObject{{"defaultAction", "SCMP_ACT_ERRNO"},
                     {"defaultErrnoRet", EPERM},
 #if defined(__x86_64__)
-                    {"architectures", {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"}},
+                    {"architectures", {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86"}},
 #elif defined(__aarch64__)
                     {"architectures", {"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"}},
 #endif
