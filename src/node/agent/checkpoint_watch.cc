@@ -37,7 +37,7 @@ std::optional<Time> modified_in(int pid, const std::string& path) {
 /// As the container got it in its environment, whatever that was made of; empty where it is unset.
 std::string checkpoint_path(const std::string& attempt_folder) {
   const auto text = read_file(attempt_folder + "/bundle/config.json");
-  if (!text) return {};
+  if (!text || text->find(kCheckpointVariable) == std::string::npos) return {};
   boost::system::error_code error;
   const Json config = boost::json::parse(*text, error);
   if (error) return {};
