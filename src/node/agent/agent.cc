@@ -170,9 +170,10 @@ struct Agent::State {
 
   void on_pod(const Json& object) {
     if (draining) return;
-    auto pod = read_pod(object);
     const std::string uid(find_string(object, {"metadata", "uid"}));
     const auto found = pods.find(uid);
+    if (found != pods.end() && found->second->knows(object)) return;
+    auto pod = read_pod(object);
     if (!pod) {
       if (found == pods.end())
         spdlog::warn("node: pod {}/{} cannot be read: {}",

@@ -97,14 +97,28 @@ void PodHost::refuse(const std::string& reason, const std::string& message) {
   drive([&](PodMachine& m, Time now) { m.on_refused(reason, message, now); });
 }
 
+bool PodHost::knows(const Json& object) const {
+  return updated_ && !is_news(object);
+}
+
+bool PodHost::is_news(const Json& object) const {
+  const auto same = [&](std::initializer_list<std::string_view> path) {
+    const Json* now = objects::find(object, path);
+    const Json* before = objects::find(spec_->source, path);
+    return now == nullptr || before == nullptr ? now == before : *now == *before;
+  };
+  return !same({"metadata", "deletionTimestamp"}) ||
+         !same({"metadata", "deletionGracePeriodSeconds"}) || !same({"metadata", "labels"}) ||
+         !same({"metadata", "annotations"}) || !same({"spec"}) ||
+         (objects::find(object, {"spec", "readinessGates"}) != nullptr &&
+          !same({"status", "conditions"}));
+}
+
 void PodHost::update(PodSpec pod) {
-  // Deletion and its grace must outlive a restart of Berth; so must what a resize changed. Status
-  // alone, which comes back after each write of it, is no news.
-  const bool news = pod.deleting != spec_->deleting ||
-                    pod.deletion_grace != spec_->deletion_grace ||
-                    pod.annotations != spec_->annotations || pod.labels != spec_->labels ||
-                    *objects::find(pod.source, {"spec"}) != *objects::find(spec_->source, {"spec"});
+  const bool news = is_news(pod.source);
+  updated_ = true;
   spec_ = std::make_shared<const PodSpec>(pod);
+  // Deletion and its grace must outlive a restart of Berth; so must what a resize changed.
   if (news) (void)write_file_atomically(paths_.object(), boost::json::serialize(spec_->source));
   drive([&](PodMachine& m, Time now) { m.on_spec(std::move(pod), now); });
 }

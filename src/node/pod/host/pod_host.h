@@ -36,6 +36,8 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   /// Begins; the folder is made and the object written first.
   void admit();
   void refuse(const std::string& reason, const std::string& message);
+  /// An object that `update` need not be told of.
+  bool knows(const Json& object) const;
   void update(PodSpec pod);
   void removed();
   /// The node ends it: `Evicted`, `Terminated`.
@@ -74,6 +76,9 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   /// Runs `job` on a pool, then `then` with its result on the loop, unless this pod is gone.
   template <class Job, class Then>
   void off_loop(WorkPool& pool, Job job, Then then, WorkPool::Turn turn = WorkPool::Turn::kNext);
+  /// Status, which comes back after each write of it, is none; but for the conditions that
+  /// readiness gates wait for.
+  bool is_news(const Json& object) const;
   void prepare_with(Result<PodInputs> inputs);
   ProbeTarget target(const std::string& container, int attempt) const;
   /// Asks until the program has no requests any more, or `until`.
@@ -98,6 +103,7 @@ class PodHost : public PodActions, public std::enable_shared_from_this<PodHost> 
   std::unordered_map<std::string, bool> early_exits_;
   std::vector<std::pair<std::string, int>> awaiting_namespace_;
   std::shared_ptr<PodReporter> reporter_;
+  bool updated_ = false;  ///< since this process began: a resize may have been cut off before
   bool finished_ = false;
   bool refused_ = false;
 };
