@@ -1,7 +1,7 @@
 """What a pod costs without Berth: network namespace, CNI plugin, conmon, runc, nothing else.
 
 The bundle is a copy of one that Berth made (the same seccomp filter, mounts and root), so both
-sides ask the same of the kernel. The root is shared and already mounted, which favours this side.
+sides ask the same of the kernel.
 """
 
 import concurrent.futures
@@ -29,9 +29,6 @@ def check(status, what):
 class BareRuntime:
     def __init__(self, folder, template_config):
         self.folder, self.template = folder, template_config
-        # Two shares below a cgroup that competes with all of the machine would starve runc's own
-        # first process there; Berth's pods have Berth's cgroup around them.
-        self.template["linux"]["resources"].pop("cpu", None)
         self.live = []
         for name in ("runc", "exits", "sockets", "bundles", "ipam"):
             os.makedirs(f"{folder}/{name}", exist_ok=True)
