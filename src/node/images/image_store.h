@@ -44,6 +44,14 @@ struct ImageHandle {
   bool pulled = false;  ///< this call fetched it (for the event `Pulled`)
 };
 
+/// What is asked of a store.
+struct ImageRequest {
+  std::string reference;
+  PullPolicy policy = PullPolicy::kIfNotPresent;
+  /// The pod's own access to registries: the text of an auth file (`merge_auths`); empty: none.
+  std::string auths = {};
+};
+
 /// Where images come from. Calls block and may come from several threads at once.
 class ImageStore {
  public:
@@ -53,7 +61,7 @@ class ImageStore {
   /// forbids pulling and it is not here, or no registry has it (both are ErrImagePull to the user,
   /// the first as ErrImageNeverPull). `kInvalid`: the reference cannot be read
   /// (InvalidImageName). `kUnavailable`: the registry did not answer.
-  virtual Result<ImageHandle> ensure_image(const std::string& reference, PullPolicy policy) = 0;
+  virtual Result<ImageHandle> ensure_image(const ImageRequest& request) = 0;
 };
 
 }  // namespace berth::node

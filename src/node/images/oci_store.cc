@@ -19,6 +19,7 @@
 #include "node/images/image_config.h"
 #include "node/images/mounts_in_use.h"
 #include "node/images/reference.h"
+#include "node/images/registry_auth.h"
 #include "objects/json.h"
 #include "platform/process.h"
 
@@ -201,22 +202,22 @@ Result<> OciStore::write_ref(const Ref& ref) const {
   return write_file_atomically(ref_path(ref.reference), boost::json::serialize(root));
 }
 
-Result<ImageHandle> OciStore::ensure_image(const std::string& reference, PullPolicy policy) {
-  if (reference == kHostImage) return host_.ensure();
-  BERTH_TRY(const ImageReference parsed, parse_image_reference(reference));
+Result<ImageHandle> OciStore::ensure_image(const ImageRequest& request) {
+  if (request.reference == kHostImage) return host_.ensure();
+  BERTH_TRY(const ImageReference parsed, parse_image_reference(request.reference));
   const std::string name = parsed.to_string();
   const auto present = find(name);
   // An imported image is the newest there is, whatever the policy: nobody pushed it anywhere.
-  if (present && (present->imported || policy != PullPolicy::kAlways))
+  if (present && (present->imported || request.policy != PullPolicy::kAlways))
     return handle_of(*present, false);
-  if (policy == PullPolicy::kNever)
+  if (request.policy == PullPolicy::kNever)
     return fail(ErrorCode::kNotFound, "the image is not on this machine", name,
                 "bring it with `berth image import FILE`, or let it be pulled "
                 "(imagePullPolicy: IfNotPresent)");
-  return pull(parsed, policy);
+  return pull(parsed, request);
 }
 
-Result<ImageHandle> OciStore::pull(const ImageReference& reference, PullPolicy policy) {
+Result<ImageHandle> OciStore::pull(const ImageReference& reference, const ImageRequest& request) {
   const std::string name = reference.to_string();
   std::shared_ptr<std::mutex> turn;
   {
@@ -227,13 +228,24 @@ Result<ImageHandle> OciStore::pull(const ImageReference& reference, PullPolicy p
   }
   const std::lock_guard lock(*turn);
   auto present = find(name);  // another pod's pull may have ended meanwhile
-  if (present && policy != PullPolicy::kAlways) return handle_of(*present, false);
-  BERTH_TRY(const std::string digest, remote_digest(reference, options_.access));
+  if (present && request.policy != PullPolicy::kAlways) return handle_of(*present, false);
+  RegistryAccess access = options_.access;
+  std::optional<WorkDirectory> secret;
+  if (!request.auths.empty()) {
+    // The pod's entries first; the machine's own, which the administrator gave, for the rest.
+    const Result<std::string> own = read_file(access.auth_file);
+    BERTH_TRY(WorkDirectory made, WorkDirectory::make(options_.directory + "/work"));
+    access.auth_file = made.path() + "/auth.json";
+    BERTH_CHECK(write_file_atomically(access.auth_file,
+                                      merge_auths({request.auths, own.value_or("")}), 0600));
+    secret.emplace(std::move(made));
+  }
+  BERTH_TRY(const std::string digest, remote_digest(reference, access));
   if (present && present->source_digest == digest) return handle_of(*present, false);
   // Room is made when it is needed; what cannot be removed is no reason not to pull.
   (void)collect_garbage();
   BERTH_TRY(Ref ref, fetch({.transport = "docker://" + reference.to_pull(), .suggested_name = ""},
-                           name, reference.registry_is_loopback(), digest));
+                           name, reference.registry_is_loopback(), digest, access));
   return handle_of(ref, true);
 }
 
@@ -257,10 +269,10 @@ Result<ImageHandle> OciStore::handle_of(const Ref& ref, bool pulled) const {
 }
 
 Result<OciStore::Ref> OciStore::fetch(const ImageSource& source, const std::string& name,
-                                      bool insecure, const std::string& source_digest) {
+                                      bool insecure, const std::string& source_digest,
+                                      const RegistryAccess& access) {
   BERTH_TRY(const WorkDirectory work, WorkDirectory::make(options_.directory + "/work"));
-  BERTH_TRY(const UnpackedImage image,
-            fetch_and_unpack(source, options_.access, work.path(), insecure));
+  BERTH_TRY(const UnpackedImage image, fetch_and_unpack(source, access, work.path(), insecure));
   BERTH_TRY([[maybe_unused]] const ImageConfig config,
             parse_image_config(image.config, host_architecture()));
   JsonObject record;
@@ -307,7 +319,7 @@ Result<StoredImage> OciStore::import(const std::string& path, const std::string&
     return fail(ErrorCode::kInvalid, "`host` is the name of this machine's own image", path,
                 "give another one with --name");
   BERTH_TRY(const ImageReference reference, parse_image_reference(chosen));
-  BERTH_TRY(const Ref ref, fetch(source, reference.to_string(), false, ""));
+  BERTH_TRY(const Ref ref, fetch(source, reference.to_string(), false, "", options_.access));
   return describe(ref, mounted_below(options_.directory + "/unpacked"));
 }
 

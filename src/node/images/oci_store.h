@@ -54,7 +54,7 @@ class OciStore final : public ImageStore {
   static Result<std::unique_ptr<OciStore>> open(OciStoreOptions options, const Clock& clock,
                                                 bool owner);
 
-  Result<ImageHandle> ensure_image(const std::string& reference, PullPolicy policy) override;
+  Result<ImageHandle> ensure_image(const ImageRequest& request) override;
 
   /// Takes in a file or directory under `name`, or under the one that it gives itself.
   Result<StoredImage> import(const std::string& path, const std::string& name);
@@ -77,11 +77,11 @@ class OciStore final : public ImageStore {
 
   OciStore(OciStoreOptions options, const Clock& clock);
 
-  Result<ImageHandle> pull(const ImageReference& reference, PullPolicy policy);
+  Result<ImageHandle> pull(const ImageReference& reference, const ImageRequest& request);
   Result<ImageHandle> handle_of(const Ref& ref, bool pulled) const;
   /// `source_digest` is empty for an import.
   Result<Ref> fetch(const ImageSource& source, const std::string& name, bool insecure,
-                    const std::string& source_digest);
+                    const std::string& source_digest, const RegistryAccess& access);
   std::optional<Ref> find(const std::string& reference) const;
   std::optional<Ref> read_ref(const std::string& path) const;
   std::vector<Ref> refs() const;

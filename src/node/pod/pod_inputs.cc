@@ -4,7 +4,9 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
+
+#include "node/images/registry_auth.h"
+#include "platform/tls/crypto.h"
 
 namespace berth::node {
 namespace {
@@ -14,21 +16,6 @@ using objects::find_array;
 using objects::find_int;
 using objects::find_object;
 using objects::find_string;
-
-Result<std::string> decode_base64(std::string_view text) {
-  std::string out(text.size() / 4 * 3 + 3, '\0');
-  const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                reinterpret_cast<const unsigned char*>(text.data()),
-                                static_cast<int>(text.size()));
-  if (n < 0) return fail(ErrorCode::kInvalid, "not base64");
-  size_t size = static_cast<size_t>(n);
-  if (text.ends_with("=="))
-    size -= 2;
-  else if (text.ends_with('='))
-    size -= 1;
-  out.resize(size);
-  return out;
-}
 
 void add(std::set<InputKey>& out, InputKey::Kind kind, std::string_view name) {
   if (!name.empty()) out.insert({kind, std::string(name), {}, 0});
@@ -76,6 +63,8 @@ std::set<InputKey> referenced_inputs(const PodSpec& pod) {
                     find_int(*token, {"expirationSeconds"}, 3600)});
     }
   }
+  for (const Json& secret : find_array(pod.source, {"spec", "imagePullSecrets"}))
+    add(out, Kind::kSecret, find_string(secret, {"name"}));
   return out;
 }
 
@@ -134,7 +123,7 @@ Result<std::map<std::string, std::string>> input_values(const PodInputs& inputs,
     if (!value.is_string()) continue;
     const std::string_view text = value.get_string();
     if (secret) {
-      BERTH_TRY(out[key], decode_base64(text));
+      BERTH_TRY(out[key], platform::from_base64(text));
     } else {
       out[key] = text;
     }
@@ -142,7 +131,7 @@ Result<std::map<std::string, std::string>> input_values(const PodInputs& inputs,
   if (secret) return out;
   for (const auto& [key, value] : find_object(object, {"binaryData"}))
     if (value.is_string()) {
-      BERTH_TRY(out[key], decode_base64(std::string_view(value.get_string())));
+      BERTH_TRY(out[key], platform::from_base64(std::string_view(value.get_string())));
     }
   return out;
 }
@@ -155,6 +144,16 @@ Result<std::string> input_value(const PodInputs& inputs, InputKey::Kind kind,
     return fail(ErrorCode::kNotFound,
                 fmt::format("couldn't find key {} in {} \"{}\"", key, word(kind), name));
   return found->second;
+}
+
+std::string registry_auths(const PodSpec& pod, const PodInputs& inputs) {
+  std::vector<std::string> configurations;
+  for (const Json& secret : find_array(pod.source, {"spec", "imagePullSecrets"}))
+    for (const char* key : {".dockerconfigjson", ".dockercfg"})
+      if (auto text = input_value(inputs, InputKey::Kind::kSecret,
+                                  std::string(find_string(secret, {"name"})), key))
+        configurations.push_back(*std::move(text));
+  return merge_auths(configurations);
 }
 
 }  // namespace berth::node

@@ -28,7 +28,8 @@ struct InputKey {
 /// What was fetched. A key with null does not exist; a key that is not here was not asked for.
 using PodInputs = std::map<InputKey, SharedJson>;
 
-/// Everything that the containers' environments and the volumes of the pod refer to.
+/// Everything that the containers' environments, the volumes and `imagePullSecrets` of the pod
+/// refer to.
 std::set<InputKey> referenced_inputs(const PodSpec& pod);
 
 /// Fetches them; `done` is called once, on the loop (at once when there are none).
@@ -43,5 +44,9 @@ Result<std::string> input_value(const PodInputs& inputs, InputKey::Kind kind,
 Result<std::map<std::string, std::string>> input_values(const PodInputs& inputs,
                                                         InputKey::Kind kind,
                                                         const std::string& name);
+
+/// Access to registries by `imagePullSecrets`: the text of an auth file, or empty. A Secret that is
+/// not there, or of another type, is passed over, as by the kubelet.
+std::string registry_auths(const PodSpec& pod, const PodInputs& inputs);
 
 }  // namespace berth::node

@@ -55,7 +55,8 @@ class TestImages : public ImageStore {
  public:
   TestImages(std::string busybox, std::string host_state, const Clock& clock)
       : busybox_(std::move(busybox)), host_(host_options(std::move(host_state)), clock) {}
-  Result<ImageHandle> ensure_image(const std::string& reference, PullPolicy) override {
+  Result<ImageHandle> ensure_image(const ImageRequest& request) override {
+    const std::string& reference = request.reference;
     if (reference == "host") return host_.ensure();
     if (reference != "busybox") return fail(ErrorCode::kNotFound, "no such image", reference);
     ImageHandle out;

@@ -214,8 +214,9 @@ void PodHost::pull_image(const std::string& container) {
     const Time before = context_.clock.now();
     off_loop(
         context_.work,
-        [this, image = spec.image, policy = spec.pull_policy] {
-          return context_.images.ensure_image(image, policy);
+        [this, request = ImageRequest{spec.image, spec.pull_policy,
+                                      registry_auths(*spec_, prepared_->inputs)}] {
+          return context_.images.ensure_image(request);
         },
         [container, before](PodHost& self, Result<ImageHandle> handle) {
           self.drive([&](PodMachine& m, Time now) {

@@ -119,8 +119,7 @@ PrepareOutcome prepare_pod(NodeContext& context, const PodSpec& pod, const PodPa
   // is made anew while a CNI plugin runs. What goes wrong is said when the container asks for it.
   std::jthread host_image;
   if (uses_host_image(pod))
-    host_image = std::jthread(
-        [&context] { (void)context.images.ensure_image(kHostImage, PullPolicy::kIfNotPresent); });
+    host_image = std::jthread([&context] { (void)context.images.ensure_image({kHostImage}); });
   auto network = context.network.ensure_pod_network(request);
   if (!network) return refused("FailedCreatePodSandBox", network.error());
   made->network = *std::move(network);

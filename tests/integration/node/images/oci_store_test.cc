@@ -98,7 +98,7 @@ TEST_F(OciStoreTest, ImportsALayoutAndHandsItOut) {
 
   for (const PullPolicy policy :
        {PullPolicy::kAlways, PullPolicy::kIfNotPresent, PullPolicy::kNever}) {
-    const auto handle = store_->ensure_image("tiny:1", policy);
+    const auto handle = store_->ensure_image({"tiny:1", policy});
     ASSERT_TRUE(handle) << handle.error().to_string();
     EXPECT_TRUE(fs::exists(handle->rootfs + "/bin/busybox"));
     EXPECT_THAT(handle->config.entrypoint, ElementsAre("/bin/busybox"));
@@ -115,7 +115,7 @@ TEST_F(OciStoreTest, ImportsArchivesUnderTheNameTheyCarry) {
   const auto docker = store_->import(base_ + "/docker.tar", "");
   ASSERT_TRUE(docker) << docker.error().to_string();
   EXPECT_EQ(docker->reference, "docker.io/team/app:3");
-  EXPECT_TRUE(store_->ensure_image("team/app:2", PullPolicy::kNever));
+  EXPECT_TRUE(store_->ensure_image({"team/app:2", PullPolicy::kNever}));
   EXPECT_EQ(store_->list().size(), 2U);
 }
 
@@ -133,7 +133,7 @@ TEST_F(OciStoreTest, TwoNamesShareOneUnpackedImage) {
 TEST_F(OciStoreTest, RefusesToRemoveWhatAContainerUses) {
   ASSERT_TRUE(store_->import(base_ + "/layout", "a"));
   run_isolated([&] {
-    const auto handle = store_->ensure_image("a", PullPolicy::kNever);
+    const auto handle = store_->ensure_image({"a", PullPolicy::kNever});
     ASSERT_TRUE(handle);
     for (const char* name : {"/upper", "/work", "/merged"})
       fs::create_directory("/run" + std::string(name));
@@ -184,11 +184,11 @@ TEST_F(OciStoreTest, WhatACrashLeftIsClearedAtTheNextStart) {
 }
 
 TEST_F(OciStoreTest, NamesThatCannotBeAreRefused) {
-  EXPECT_EQ(store_->ensure_image("Bad Name", PullPolicy::kAlways).error().code,
+  EXPECT_EQ(store_->ensure_image({"Bad Name", PullPolicy::kAlways}).error().code,
             ErrorCode::kInvalid);
   EXPECT_FALSE(store_->import(base_ + "/layout", "host"));
   EXPECT_THAT(store_->import(base_ + "/layout", "").error().to_string(), HasSubstr("--name"));
-  const auto never = store_->ensure_image("absent", PullPolicy::kNever);
+  const auto never = store_->ensure_image({"absent", PullPolicy::kNever});
   EXPECT_EQ(never.error().code, ErrorCode::kNotFound);
 }
 
@@ -212,7 +212,8 @@ TEST_F(OciStoreTest, GarbageKeepsWhatWasImported) {
 /// Debian's registry on a free port of the loopback interface.
 class Registry {
  public:
-  explicit Registry(const std::string& base) {
+  /// `auth` is a part of its configuration.
+  explicit Registry(const std::string& base, const std::string& auth = "") {
     const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -227,7 +228,8 @@ class Registry {
     std::ofstream(config) << "version: 0.1\nlog: {level: error}\nstorage: {filesystem: "
                              "{rootdirectory: " +
                                  base + "/registry}}\nhttp: {addr: '127.0.0.1:"
-                          << port_ << "'}\n";
+                          << port_ << "'}\n"
+                          << auth;
     platform::ProcessOptions options;
     options.argv = {"docker-registry", "serve", config};
     const auto pid = platform::spawn_process(options);
@@ -269,34 +271,58 @@ TEST_F(OciStoreTest, PullsFromARegistryByPolicy) {
     run({"skopeo", "copy", "--dest-tls-verify=false", "oci:layout:t", "docker://" + name}, base_);
   };
   push();
-  EXPECT_EQ(store_->ensure_image(name, PullPolicy::kNever).error().code, ErrorCode::kNotFound);
-  const auto first = store_->ensure_image(name, PullPolicy::kIfNotPresent);
+  EXPECT_EQ(store_->ensure_image({name, PullPolicy::kNever}).error().code, ErrorCode::kNotFound);
+  const auto first = store_->ensure_image({name, PullPolicy::kIfNotPresent});
   ASSERT_TRUE(first) << first.error().to_string();
   EXPECT_TRUE(first->pulled);
   EXPECT_TRUE(fs::exists(first->rootfs + "/bin/busybox"));
-  const auto again = store_->ensure_image(name, PullPolicy::kAlways);
+  const auto again = store_->ensure_image({name, PullPolicy::kAlways});
   ASSERT_TRUE(again);
   EXPECT_FALSE(again->pulled) << "the registry has nothing newer";
 
   run({"umoci", "config", "--image", "layout:t", "--config.cmd", "date"}, base_);
   push();
-  EXPECT_FALSE(store_->ensure_image(name, PullPolicy::kIfNotPresent)->pulled);
-  const auto newer = store_->ensure_image(name, PullPolicy::kAlways);
+  EXPECT_FALSE(store_->ensure_image({name, PullPolicy::kIfNotPresent})->pulled);
+  const auto newer = store_->ensure_image({name, PullPolicy::kAlways});
   ASSERT_TRUE(newer) << newer.error().to_string();
   EXPECT_TRUE(newer->pulled);
   EXPECT_THAT(newer->config.cmd, ElementsAre("date"));
   EXPECT_EQ(unpacked(), 1U) << "the old one went, as nobody used it";
 
-  const auto absent = store_->ensure_image(registry.host() + "/no/such:1", PullPolicy::kAlways);
+  const auto absent = store_->ensure_image({registry.host() + "/no/such:1", PullPolicy::kAlways});
   EXPECT_EQ(absent.error().code, ErrorCode::kNotFound) << absent.error().to_string();
   registry.stop();
-  const auto silent = store_->ensure_image(registry.host() + "/no/such:1", PullPolicy::kAlways);
+  const auto silent = store_->ensure_image({registry.host() + "/no/such:1", PullPolicy::kAlways});
   EXPECT_EQ(silent.error().code, ErrorCode::kUnavailable) << silent.error().to_string();
-  EXPECT_TRUE(store_->ensure_image(name, PullPolicy::kIfNotPresent)) << "it is here";
+  EXPECT_TRUE(store_->ensure_image({name, PullPolicy::kIfNotPresent})) << "it is here";
+}
+
+TEST_F(OciStoreTest, PullsWithTheSecretsOfAPod) {
+  if (platform::find_program("docker-registry").empty()) GTEST_SKIP() << "needs docker-registry";
+  // The password is `secret`.
+  std::ofstream(base_ + "/htpasswd")
+      << "berth:$2b$04$zz41aDFP4/XCDwkJM.ijzuYudxFsarPuDgpMxc0ugOg3KCRz7nsiW\n";
+  Registry registry(base_, "auth: {htpasswd: {realm: test, path: '" + base_ + "/htpasswd'}}\n");
+  const std::string name = registry.host() + "/team/private:1";
+  run({"skopeo", "copy", "--dest-tls-verify=false", "--dest-creds=berth:secret", "oci:layout:t",
+       "docker://" + name},
+      base_);
+  const auto refused = store_->ensure_image({name, PullPolicy::kIfNotPresent});
+  EXPECT_EQ(refused.error().code, ErrorCode::kNotFound) << refused.error().to_string();
+  const auto wrong = store_->ensure_image(
+      {name, PullPolicy::kIfNotPresent,
+       R"({"auths":{")" + registry.host() + R"(":{"username":"berth","password":"guess"}}})"});
+  EXPECT_EQ(wrong.error().code, ErrorCode::kNotFound) << wrong.error().to_string();
+  const auto pulled = store_->ensure_image(
+      {name, PullPolicy::kIfNotPresent,
+       R"({"auths":{")" + registry.host() + R"(":{"username":"berth","password":"secret"}}})"});
+  ASSERT_TRUE(pulled) << pulled.error().to_string();
+  EXPECT_TRUE(pulled->pulled);
+  EXPECT_TRUE(fs::is_empty(base_ + "/images/work")) << "the password is not kept";
 }
 
 TEST_F(OciStoreTest, HostIsAlwaysThere) {
-  const auto host = store_->ensure_image("host", PullPolicy::kAlways);
+  const auto host = store_->ensure_image({"host", PullPolicy::kAlways});
   ASSERT_TRUE(host) << host.error().to_string();
   EXPECT_EQ(host->digest, "host");
 }
