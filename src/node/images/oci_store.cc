@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -20,6 +21,7 @@
 #include "node/images/mounts_in_use.h"
 #include "node/images/reference.h"
 #include "node/images/registry_auth.h"
+#include "node/images/shared_files.h"
 #include "objects/json.h"
 #include "platform/process.h"
 
@@ -279,6 +281,10 @@ Result<OciStore::Ref> OciStore::fetch(const ImageSource& source, const std::stri
   record["config"] = image.config;
   record["sizeBytes"] = tree_size(work.path() + "/rootfs");
   BERTH_CHECK(write_file_atomically(work.path() + "/image.json", boost::json::serialize(record)));
+  if (const std::string nearest = nearest_rootfs(image.config); !nearest.empty()) {
+    const int64_t freed = share_files(work.path() + "/rootfs", nearest);
+    spdlog::debug("images: {} shares {} bytes with an image that is here", name, freed);
+  }
   ::chmod((work.path() + "/rootfs").c_str(), 0755);
   ::chmod(work.path().c_str(), 0711);
   BERTH_CHECK(sync_file_system(work.path()));
@@ -300,6 +306,21 @@ Result<OciStore::Ref> OciStore::fetch(const ImageSource& source, const std::stri
   // What the name stood for before is garbage, unless a container or another name needs it.
   if (before && before->digest != ref.digest) BERTH_CHECK(drop_unnamed(before->digest));
   return ref;
+}
+
+std::string OciStore::nearest_rootfs(const std::string& config) const {
+  std::string nearest;
+  size_t most = 0;
+  for (const Ref& ref : refs()) {
+    const auto text = read_file(unpacked_path(ref.digest) + "/image.json");
+    boost::system::error_code error;
+    const Json root = text ? boost::json::parse(*text, error) : Json();
+    const size_t common = error ? 0 : layers_in_common(config, find_string(root, {"config"}));
+    if (common <= most) continue;
+    most = common;
+    nearest = unpacked_path(ref.digest) + "/rootfs";
+  }
+  return nearest;
 }
 
 Result<> OciStore::drop_unnamed(const std::string& digest) const {

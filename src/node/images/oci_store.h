@@ -45,6 +45,7 @@ struct StoredImage {
 ///     unpacked/<digest>/image.json     its configuration and size
 ///     work/                            what is being fetched; emptied at `open`
 ///
+/// Files that images have in common through their layers are one file with several names.
 /// A directory appears in `unpacked` only when complete, and a name only after it. Several
 /// processes may work on a store (`berth serve` and `berth image`): what changes names or removes
 /// images takes a lock on it. In use is what a mount of any process lies on.
@@ -82,6 +83,9 @@ class OciStore final : public ImageStore {
   /// `source_digest` is empty for an import.
   Result<Ref> fetch(const ImageSource& source, const std::string& name, bool insecure,
                     const std::string& source_digest, const RegistryAccess& access);
+  /// Of the stored images the one that an image with this configuration shares most with; empty:
+  /// none.
+  std::string nearest_rootfs(const std::string& config) const;
   std::optional<Ref> find(const std::string& reference) const;
   std::optional<Ref> read_ref(const std::string& path) const;
   std::vector<Ref> refs() const;

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "platform/process.h"
@@ -207,6 +208,24 @@ TEST_F(OciStoreTest, GarbageKeepsWhatWasImported) {
   ASSERT_TRUE(gone) << gone.error().to_string();
   EXPECT_THAT(*gone, IsEmpty());
   EXPECT_EQ(unpacked(), 1U);
+}
+
+TEST_F(OciStoreTest, ImagesOfTheSameLayersLieOnDiskOnce) {
+  ASSERT_TRUE(store_->import(base_ + "/layout", "a"));
+  run({"umoci", "config", "--image", "layout:t", "--config.cmd", "date"}, base_);
+  ASSERT_TRUE(store_->import(base_ + "/layout", "b"));
+  const auto a = store_->ensure_image({"a", PullPolicy::kNever});
+  const auto b = store_->ensure_image({"b", PullPolicy::kNever});
+  ASSERT_TRUE(a && b);
+  ASSERT_NE(a->rootfs, b->rootfs);
+  const auto inode = [](const std::string& path) {
+    struct stat status{};
+    EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
+    return status.st_ino;
+  };
+  EXPECT_EQ(inode(a->rootfs + "/bin/busybox"), inode(b->rootfs + "/bin/busybox"));
+  ASSERT_TRUE(store_->remove("a"));
+  EXPECT_GT(fs::file_size(b->rootfs + "/bin/busybox"), 0U) << "its own name stays";
 }
 
 /// Debian's registry on a free port of the loopback interface.
