@@ -126,7 +126,7 @@ Result<> CgroupTree::ensure(const std::string& path) const {
   BERTH_CHECK(make_directories(v2_ + path));
   // Children have a controller only where every ancestor enables it.
   std::string at = v2_;
-  for (const std::string_view part : split(path.substr(1), '/')) {
+  for (const std::string_view part : split(std::string_view(path).substr(1), '/')) {
     const auto available = cgroup_v2::cgroup_controllers(at);
     const auto enabled = read_file(at + "/cgroup.subtree_control");
     for (const char* controller : kV2Controllers)

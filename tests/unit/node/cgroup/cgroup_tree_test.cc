@@ -104,7 +104,7 @@ TEST_F(CgroupTreeTest, V2EnablesControllersFromTheRootDown) {
     put(fmt::format("{}/cgroup.controllers", level), "cpu memory pids\n");
     put(fmt::format("{}/cgroup.subtree_control", level), "cpu memory\n");
   }
-  ASSERT_TRUE(tree->ensure("/b/p"));
+  ASSERT_TRUE(tree->ensure("/b/one-with-a-longer-name"));
   EXPECT_EQ(get("/cgroup.subtree_control"), "+pids");
   EXPECT_EQ(get("/b/cgroup.subtree_control"), "+pids");
 }
