@@ -61,6 +61,32 @@ Result<> remove_folder(const std::string& folder) {
   }
 }
 
+/// A cgroup that holds processes itself gives its children no controllers, the root excepted.
+Result<> enable_for_children(const std::string& folder, const std::string& controller) {
+  auto enabled = cgroup_v2::enable_in_subtree(folder, controller);
+  if (enabled || trim(read_file(folder + "/cgroup.procs").value_or("")).empty()) return enabled;
+  return fail(ErrorCode::kUnsupported,
+              fmt::format("processes run in this cgroup itself, so that cgroup v2 lets it give "
+                          "children no controller (`{}` is wanted)",
+                          controller),
+              folder,
+              "move them into a child, or name a cgroup without processes by --cgroup-root; "
+              "docs/service.md says more");
+}
+
+/// v1 refuses a limit that what is in use does not fit in; v2 would take it, and kill.
+Result<> check_in_use_fits(const std::string& folder, int64_t bytes) {
+  const auto current = cgroup_v2::memory_current(folder);
+  if (bytes < 0 || !current) return {};
+  const int64_t in_use = *current - cgroup_v2::memory_stat_active_file(folder).value_or(0) -
+                         cgroup_v2::memory_stat_inactive_file(folder).value_or(0);
+  if (in_use <= bytes) return {};
+  return fail(
+      ErrorCode::kConflict,
+      fmt::format("{} bytes of memory are in use, more than the new limit of {}", in_use, bytes),
+      folder, "give it more, or restart it with the smaller limit");
+}
+
 /// Takes a Result that may say "this kernel has no such thing".
 Result<> where_supported(Result<> result) {
   if (!result && (result.error().code == ErrorCode::kUnsupported ||
@@ -97,9 +123,9 @@ Result<CgroupTree> CgroupTree::detect(const std::string& mount_table) {
   return tree;
 }
 
-bool CgroupTree::has(const std::string& controller) const {
+bool CgroupTree::has(const std::string& controller, const std::string& path) const {
   if (version_ != Version::kV2) return v1_.contains(controller);
-  const auto controllers = cgroup_v2::cgroup_controllers(v2_);
+  const auto controllers = cgroup_v2::cgroup_controllers(v2_ + path);
   return controllers && contains_word(*controllers, controller == "blkio" ? "io" : controller);
 }
 
@@ -128,11 +154,11 @@ Result<> CgroupTree::ensure(const std::string& path) const {
   std::string at = v2_;
   for (const std::string_view part : split(std::string_view(path).substr(1), '/')) {
     const auto available = cgroup_v2::cgroup_controllers(at);
-    const auto enabled = read_file(at + "/cgroup.subtree_control");
+    const auto enabled = cgroup_v2::cgroup_subtree_control(at);
     for (const char* controller : kV2Controllers)
       if (available && enabled && contains_word(*available, controller) &&
           !contains_word(*enabled, controller))
-        BERTH_CHECK(cgroup_v2::enable_in_subtree(at, controller));
+        BERTH_CHECK(enable_for_children(at, controller));
     at += fmt::format("/{}", part);
   }
   return {};
@@ -146,6 +172,7 @@ Result<> CgroupTree::apply(const std::string& path, const CgroupLimits& limits) 
     if (limits.cpu_quota_us)
       BERTH_CHECK(cgroup_v2::set_cpu_max(at, *limits.cpu_quota_us, kCpuPeriodUs));
     if (limits.memory_bytes) {
+      BERTH_CHECK(check_in_use_fits(at, *limits.memory_bytes));
       BERTH_CHECK(cgroup_v2::set_memory_max(at, *limits.memory_bytes));
       // v2 counts swap apart: none beside a limit.
       BERTH_CHECK(
@@ -181,7 +208,8 @@ Result<> CgroupTree::apply(const std::string& path, const CgroupLimits& limits) 
 }
 
 Result<> CgroupTree::remove(const std::string& path) const {
-  for (const pid_t pid : processes(path)) ::kill(pid, SIGKILL);
+  if (version_ != Version::kV2 || !cgroup_v2::set_cgroup_kill(v2_ + path))
+    for (const pid_t pid : processes(path)) ::kill(pid, SIGKILL);
   Result<> outcome;
   for (const std::string& at : folders(path))
     if (auto removed = remove_folder(at); !removed) outcome = removed;
@@ -248,6 +276,10 @@ bool CgroupTree::limits_swap(const std::string& path) const {
 bool CgroupTree::weighs_io(const std::string& path) const {
   return version_ == Version::kV2 ? cgroup_v2::has_io_weight(v2_ + path)
                                   : cgroup_v1::has_blkio_weight(folder("blkio", path));
+}
+
+bool CgroupTree::kills_together(const std::string& path) const {
+  return version_ == Version::kV2 && cgroup_v2::has_memory_oom_group(v2_ + path);
 }
 
 std::string CgroupTree::manager_procs_file(const std::string& path) const {

@@ -35,13 +35,16 @@ class CgroupTree {
   static Result<CgroupTree> detect(const std::string& mount_table);
 
   Version version() const { return version_; }
-  bool has(const std::string& controller) const;
+  /// Whether a cgroup can be held to limits of this controller; on v2, where each cgroup has what
+  /// its ancestors enable, judged on one that exists.
+  bool has(const std::string& controller, const std::string& path) const;
   /// Where a cgroup lies for a controller; empty when the machine lacks the controller.
   std::string folder(const std::string& controller, const std::string& path) const;
 
   /// Makes the cgroup, and on v2 enables the controllers for it from the root down.
   Result<> ensure(const std::string& path) const;
-  /// Sets what is set in `limits`. Weights that the kernel has no file for are left out.
+  /// Sets what is set in `limits`. Weights that the kernel has no file for are left out. A memory
+  /// limit below what is in use is refused.
   Result<> apply(const std::string& path, const CgroupLimits& limits) const;
   /// Kills what runs in it, and removes it with all that is below it, in every hierarchy.
   Result<> remove(const std::string& path) const;
@@ -56,6 +59,8 @@ class CgroupTree {
   /// Whether limits on swap can be set; judged on a cgroup that exists and is not the root.
   bool limits_swap(const std::string& path) const;
   bool weighs_io(const std::string& path) const;
+  /// Whether running out of memory can end all processes of a cgroup together.
+  bool kills_together(const std::string& path) const;
 
   /// Files to write a process id into, to move it, one a hierarchy that service managers watch.
   std::string manager_procs_file(const std::string& path) const;

@@ -33,8 +33,14 @@ Result<int64_t> read_keyed(const std::string& path, std::string_view key) {
 Result<std::string> cgroup_controllers(const std::string& folder) {
   return read_file(folder + "/cgroup.controllers");
 }
+Result<std::string> cgroup_subtree_control(const std::string& folder) {
+  return read_file(folder + "/cgroup.subtree_control");
+}
 Result<> enable_in_subtree(const std::string& folder, const std::string& controller) {
   return write_in_place(folder + "/cgroup.subtree_control", "+" + controller);
+}
+Result<> set_cgroup_kill(const std::string& folder) {
+  return write_in_place(folder + "/cgroup.kill", "1");
 }
 Result<> set_cpu_weight(const std::string& folder, int64_t weight) {
   return write_in_place(folder + "/cpu.weight", fmt::format("{}", weight));
@@ -58,8 +64,14 @@ Result<> set_memory_swap_max(const std::string& folder, int64_t bytes) {
 bool has_memory_swap(const std::string& folder) {
   return exists(folder + "/memory.swap.max");
 }
+bool has_memory_oom_group(const std::string& folder) {
+  return exists(folder + "/memory.oom.group");
+}
 Result<int64_t> memory_current(const std::string& folder) {
   return read_integer(folder + "/memory.current");
+}
+Result<int64_t> memory_stat_active_file(const std::string& folder) {
+  return read_keyed(folder + "/memory.stat", "active_file");
 }
 Result<int64_t> memory_stat_inactive_file(const std::string& folder) {
   return read_keyed(folder + "/memory.stat", "inactive_file");
@@ -74,13 +86,15 @@ Result<int64_t> pids_current(const std::string& folder) {
   return read_integer(folder + "/pids.current");
 }
 Result<> set_io_weight(const std::string& folder, int64_t blkio_weight) {
+  if (!has_io_weight(folder))
+    return fail(ErrorCode::kUnsupported, "this kernel has no block IO weights", folder);
   if (exists(folder + "/io.bfq.weight"))
-    return write_in_place(folder + "/io.bfq.weight",
-                          fmt::format("{}", std::clamp<int64_t>(blkio_weight, 1, 1000)));
+    BERTH_CHECK(write_in_place(folder + "/io.bfq.weight",
+                               fmt::format("{}", std::clamp<int64_t>(blkio_weight, 1, 1000))));
   if (exists(folder + "/io.weight"))
-    return write_in_place(folder + "/io.weight",
-                          fmt::format("{}", io_weight_from_blkio(blkio_weight)));
-  return fail(ErrorCode::kUnsupported, "this kernel has no block IO weights", folder);
+    BERTH_CHECK(write_in_place(folder + "/io.weight",
+                               fmt::format("{}", io_weight_from_blkio(blkio_weight))));
+  return {};
 }
 bool has_io_weight(const std::string& folder) {
   return exists(folder + "/io.bfq.weight") || exists(folder + "/io.weight");

@@ -125,6 +125,7 @@ Result<HostFindings> examine_host(const CgroupTree& cgroups, const std::string& 
   out.abilities.cgroup_namespace = cgroups.version() == CgroupTree::Version::kV2;
   out.abilities.limit_swap = cgroups.limits_swap(trial);
   out.abilities.weigh_io = cgroups.weighs_io(trial);
+  out.abilities.kill_together = cgroups.kills_together(trial);
   if (!out.abilities.weigh_io)
     out.limits.push_back(
         "Block IO is not weighted by class: this kernel has no blkio.weight, blkio.bfq.weight or "
@@ -134,7 +135,7 @@ Result<HostFindings> examine_host(const CgroupTree& cgroups, const std::string& 
         "Block IO weights are set but no disk obeys them: none uses the bfq scheduler, and io.cost "
         "is not enabled.");
   for (const char* controller : {"cpu", "memory", "pids"})
-    if (!cgroups.has(controller))
+    if (!cgroups.has(controller, trial))
       out.limits.push_back(fmt::format(
           "There is no cgroup controller `{}`: its limits are not enforced.", controller));
   if (!out.abilities.limit_swap)

@@ -171,6 +171,7 @@ void choose_limits(const ContainerSetup& s, OciContainer& out) {
   out.limits.cpu_shares.reset();  // set once it runs: `set_cpu_weights`
   if (s.host.weigh_io) out.limits.io_weight = io_weight_of(s.pod.qos);
   out.limit_swap = s.host.limit_swap;
+  out.oom_kills_all = s.host.kill_together;
   out.oom_score_adj = std::max(
       s.host.lowest_oom_score_adj,
       oom_score_adj(s.pod.qos, s.container.requests.memory_bytes.value_or(0), s.host.memory_bytes));

@@ -23,6 +23,7 @@ struct HostAbilities {
   bool cgroup_namespace = false;  ///< v2
   bool limit_swap = false;
   bool weigh_io = false;
+  bool kill_together = false;        ///< v2: out of memory, all processes of a container go
   int lowest_oom_score_adj = -1000;  ///< without CAP_SYS_RESOURCE not below Berth's own
   uint64_t most_files = 1'048'576;   ///< RLIMIT_NOFILE that can be given
   int64_t memory_bytes = 0;

@@ -155,6 +155,7 @@ JsonObject resources_of(const OciContainer& c, const JsonArray& device_rules) {
     if (c.limit_swap) memory["swap"] = *c.limits.memory_bytes;
     out["memory"] = std::move(memory);
   }
+  if (c.oom_kills_all) out["unified"] = JsonObject{{"memory.oom.group", "1"}};
   if (c.limits.pids) out["pids"] = JsonObject{{"limit", *c.limits.pids}};
   if (c.limits.io_weight) out["blockIO"] = JsonObject{{"weight", *c.limits.io_weight}};
   return out;

@@ -63,6 +63,9 @@ struct OciContainer {
   std::string cgroup_path;  ///< from the root of each hierarchy: /berth/burstable/podX/NAME
   CgroupLimits limits;
   bool limit_swap = false;  ///< the memory limit also holds for memory and swap together
+  /// Out of memory, all processes go and not only the largest, as Kubernetes has it where the
+  /// kernel can (cgroup v2): half a container is no use.
+  bool oom_kills_all = false;
   enum class Seccomp { kDefault, kUnconfined, kProfile } seccomp = Seccomp::kDefault;
   Json seccomp_profile;        ///< for kProfile, in the OCI form
   bool unmasked_proc = false;  ///< procMount: Unmasked

@@ -130,6 +130,53 @@ TEST_F(CgroupTreeTest, V2LimitsAreConverted) {
   EXPECT_EQ(get("/b/memory.swap.max"), "0");
 }
 
+TEST_F(CgroupTreeTest, V2RefusesALimitBelowWhatIsInUseAsV1Does) {
+  const auto tree = CgroupTree::detect(v2_table());
+  put("/b/memory.current", "10000\n");
+  put("/b/memory.stat", "anon 5000\nactive_file 2000\ninactive_file 3000\n");
+  put("/b/memory.max", "20000\n");
+  put("/b/memory.swap.max", "0\n");
+  CgroupLimits limits;
+  limits.memory_bytes = 4999;
+  const auto refused = tree->apply("/b", limits);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
+  EXPECT_EQ(get("/b/memory.max"), "20000\n");
+  // What the kernel can drop does not count.
+  limits.memory_bytes = 5000;
+  EXPECT_TRUE(tree->apply("/b", limits));
+  EXPECT_EQ(get("/b/memory.max"), "5000");
+  limits.memory_bytes = -1;
+  EXPECT_TRUE(tree->apply("/b", limits));
+}
+
+TEST_F(CgroupTreeTest, V2WeighsIoForEveryScheduler) {
+  const auto tree = CgroupTree::detect(v2_table());
+  put("/b/io.weight", "");
+  put("/b/io.bfq.weight", "");
+  CgroupLimits limits;
+  limits.io_weight = 505;
+  ASSERT_TRUE(tree->apply("/b", limits));
+  EXPECT_EQ(get("/b/io.weight"), "5000");
+  EXPECT_EQ(get("/b/io.bfq.weight"), "505");
+}
+
+TEST_F(CgroupTreeTest, V2HasWhatTheCgroupItselfHas) {
+  const auto tree = CgroupTree::detect(v2_table());
+  put("/cgroup.controllers", "cpu io memory pids\n");
+  put("/b/cgroup.controllers", "memory io\n");
+  EXPECT_TRUE(tree->has("memory", "/b"));
+  EXPECT_TRUE(tree->has("blkio", "/b"));
+  EXPECT_FALSE(tree->has("cpu", "/b")) << "the root has it, and kept it";
+}
+
+TEST_F(CgroupTreeTest, V2KillsACgroupAtOnce) {
+  const auto tree = CgroupTree::detect(v2_table());
+  put("/b/cgroup.kill", "");
+  (void)tree->remove("/b");  // a folder that is none of the kernel's cannot be removed like one
+  EXPECT_EQ(get("/b/cgroup.kill"), "1");
+}
+
 TEST_F(CgroupTreeTest, V2UsageIsReadBack) {
   const auto tree = CgroupTree::detect(v2_table());
   put("/b/cpu.stat", "usage_usec 5000\nuser_usec 1\n");

@@ -93,6 +93,13 @@ TEST(OciSpec, LimitsAreWritten) {
   EXPECT_EQ(find_int(spec_of(c), {"linux", "resources", "memory", "swap"}), 1 << 20);
 }
 
+TEST(OciSpec, ProcessesDieTogetherWhereTheKernelCan) {
+  OciContainer c = container();
+  EXPECT_EQ(find(spec_of(c), {"linux", "resources", "unified"}), nullptr);
+  c.oom_kills_all = true;
+  EXPECT_EQ(find_string(spec_of(c), {"linux", "resources", "unified", "memory.oom.group"}), "1");
+}
+
 TEST(OciSpec, OnlyAssignedDevicesAreVisible) {
   OciContainer c = container();
   c.devices = {{"/dev/gpu0", "/dev/null", "rw"}};
