@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include <boost/json/parse.hpp>
@@ -76,9 +77,8 @@ Result<Json> read_spec(const std::string& path) {
 
 }  // namespace
 
-Result<CdiSpecs> CdiSpecs::load(const std::vector<std::string>& directories,
-                                std::string_view kind) {
-  CdiSpecs specs;
+Result<CdiKinds> CdiSpecs::load(const std::vector<std::string>& directories) {
+  CdiKinds kinds;
   for (const std::string& directory : directories) {
     std::vector<std::string> paths;
     std::error_code ignored;
@@ -90,10 +90,28 @@ Result<CdiSpecs> CdiSpecs::load(const std::vector<std::string>& directories,
     std::ranges::sort(paths);
     for (const std::string& path : paths) {
       BERTH_TRY(const Json spec, read_spec(path));
-      if (find_string(spec, {"kind"}) == kind) specs.add(spec);
+      kinds[std::string(find_string(spec, {"kind"}))].add(spec);
     }
   }
-  return specs;
+  return kinds;
+}
+
+std::vector<std::string> CdiSpecs::device_names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, edits] : devices_)
+    if (name != "all") names.push_back(name);
+  const auto shorter = [](const std::string& a, const std::string& b) {
+    return std::pair(a.size(), std::string_view(a)) < std::pair(b.size(), std::string_view(b));
+  };
+  std::ranges::sort(names, shorter);
+  std::set<std::set<std::string>> seen;
+  std::erase_if(names, [&](const std::string& name) {
+    std::set<std::string> nodes;
+    for (const DeviceNode& node : devices_.find(name)->second.device_nodes)
+      nodes.insert(node.host_path);
+    return !nodes.empty() && !seen.insert(std::move(nodes)).second;
+  });
+  return names;
 }
 
 void CdiSpecs::add(const Json& spec) {

@@ -11,16 +11,21 @@
 
 namespace berth::node {
 
+class CdiSpecs;
+using CdiKinds = std::map<std::string, CdiSpecs, std::less<>>;
+
 /// The specs of the Container Device Interface of one kind (`nvidia.com/gpu`): what a vendor's tool
 /// wrote of how its devices are shown to containers. Environment, device nodes, mounts and hooks
 /// are read.
 class CdiSpecs {
  public:
-  /// Reads *.json, *.yaml and *.yml of the directories; later ones win. Files of other kinds, and
-  /// directories that are not there, are passed over. A file that cannot be read is an error.
-  static Result<CdiSpecs> load(const std::vector<std::string>& directories, std::string_view kind);
+  /// Reads *.json, *.yaml and *.yml of the directories; later ones win. Directories that are not
+  /// there are passed over. A file that cannot be read is an error.
+  static Result<CdiKinds> load(const std::vector<std::string>& directories);
 
   bool empty() const { return devices_.empty(); }
+  /// One name of each device: not `all`, and of several names for the same nodes the shortest.
+  std::vector<std::string> device_names() const;
   /// What the device of any of these names needs (a vendor may name by index or by UUID); null when
   /// there is none.
   const ContainerEdits* find(const std::vector<std::string>& names) const;

@@ -132,6 +132,8 @@ bool Devices::emulates(std::string_view resource) const {
 
 Result<std::vector<Device>> Devices::discover() {
   BERTH_TRY(std::vector<Device> all, discover_nvidia());
+  BERTH_TRY(std::vector<Device> described, discover_described());
+  std::ranges::move(described, std::back_inserter(all));
   for (const EmulatedDevices& spec : options_.emulated) {
     std::vector<Device> some = emulate_devices(spec);
     std::ranges::move(some, std::back_inserter(all));
@@ -157,6 +159,38 @@ Result<std::vector<Device>> Devices::discover_nvidia() {
     device.busy_by = foreign_users(found[i].index);
     device.device_nodes = {fmt::format("/dev/nvidia{}", found[i].minor)};
     result.push_back(std::move(device));
+  }
+  return result;
+}
+
+Result<CdiKinds> Devices::cdi_kinds() const {
+  std::vector<std::string> directories;
+  for (const std::string& directory : options_.cdi_dirs)
+    directories.push_back(options_.root + directory);
+  return CdiSpecs::load(directories);
+}
+
+/// NVIDIA's own are known better by the driver; there, specs only say how they are shown.
+bool Devices::is_described(std::string_view resource) const {
+  return resource.contains('/') && resource != kNvidia && !emulates(resource);
+}
+
+Result<std::vector<Device>> Devices::discover_described() const {
+  BERTH_TRY(const CdiKinds kinds, cdi_kinds());
+  std::vector<Device> result;
+  for (const auto& [kind, specs] : kinds) {
+    if (!is_described(kind)) continue;
+    for (const std::string& name : specs.device_names()) {
+      Device device;
+      device.resource = kind;
+      device.id = fmt::format("{}-{}", device_id_prefix(kind), name);
+      device.uuid = fmt::format("{}={}", kind, name);
+      for (const DeviceNode& node : specs.find({name})->device_nodes) {
+        device.device_nodes.push_back(node.path);
+        device.healthy = device.healthy && fs::exists(options_.root + node.host_path);
+      }
+      result.push_back(std::move(device));
+    }
   }
   return result;
 }
@@ -203,17 +237,39 @@ Result<ContainerEdits> Devices::edits_for(const std::vector<AssignedDevice>& ass
       merge_edits(nodes, edits);
     }
   }
-  if (const auto amd = by_resource.find(kAmd); amd != by_resource.end())
+  for (const auto& [resource, devices] : by_resource) {
+    if (!is_described(resource)) continue;
+    BERTH_TRY(const ContainerEdits described, described_edits(resource, devices));
+    merge_edits(described, edits);
+  }
+  // Real ones are numbered anew in each container: those that it is shown are those that it has.
+  if (const auto amd = by_resource.find(kAmd); amd != by_resource.end() && emulates(kAmd))
     edits.env.push_back("ROCR_VISIBLE_DEVICES=" + join_uuids(amd->second));
   add_share(assigned, edits);
   return edits;
 }
 
+Result<ContainerEdits> Devices::described_edits(const std::string& resource,
+                                                const std::vector<const Device*>& devices) const {
+  BERTH_TRY(const CdiKinds kinds, cdi_kinds());
+  const auto specs = kinds.find(resource);
+  ContainerEdits edits;
+  for (const Device* device : devices) {
+    const std::string name = device->uuid.substr(device->uuid.find('=') + 1);
+    const ContainerEdits* found = specs == kinds.end() ? nullptr : specs->second.find({name});
+    if (found == nullptr)
+      return fail(ErrorCode::kNotFound, "no longer described to the Container Device Interface",
+                  device->uuid);
+    merge_edits(*found, edits);
+  }
+  merge_edits(specs->second.common(), edits);
+  for (DeviceNode& node : edits.device_nodes) node.host_path.insert(0, options_.root);
+  return edits;
+}
+
 Result<ContainerEdits> Devices::nvidia_nodes(const std::vector<const Device*>& devices) const {
-  std::vector<std::string> directories;
-  for (const std::string& directory : options_.cdi_dirs)
-    directories.push_back(options_.root + directory);
-  BERTH_TRY(const CdiSpecs specs, CdiSpecs::load(directories, kNvidia));
+  BERTH_TRY(CdiKinds kinds, cdi_kinds());
+  const CdiSpecs specs = std::move(kinds[kNvidia]);
   ContainerEdits edits;
   bool all_in_specs = !specs.empty();
   for (const Device* device : devices) {

@@ -25,8 +25,9 @@ struct DevicesOptions {
   std::string root = {};  ///< where /sys, /proc and /etc are looked for; tests use another
 };
 
-/// The machine's devices: NVIDIA's through NVML, and emulated ones. Emulating a resource hides the
-/// real devices of it. Thread-safe.
+/// The machine's devices: NVIDIA's through NVML, those of every other kind that a vendor's tool
+/// describes to the Container Device Interface (`amd.com/gpu`, `xilinx.com/fpga`), and emulated
+/// ones. Emulating a resource hides the real devices of it. Thread-safe.
 ///
 /// Containers are told what they got by the usual variables: NVIDIA_VISIBLE_DEVICES and
 /// CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES, and for every resource BERTH_DEVICES_<RESOURCE>
@@ -46,6 +47,11 @@ class Devices final : public DeviceSource {
   explicit Devices(DevicesOptions options) : options_(std::move(options)) {}
 
   Result<std::vector<Device>> discover_nvidia();
+  Result<std::vector<Device>> discover_described() const;
+  Result<CdiKinds> cdi_kinds() const;
+  bool is_described(std::string_view resource) const;
+  Result<ContainerEdits> described_edits(const std::string& resource,
+                                         const std::vector<const Device*>& devices) const;
   std::vector<DeviceUser> foreign_users(unsigned index) const;
   bool emulates(std::string_view resource) const;
   Result<ContainerEdits> nvidia_nodes(const std::vector<const Device*>& devices) const;

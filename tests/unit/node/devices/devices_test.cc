@@ -99,6 +99,41 @@ TEST_F(DevicesTest, FindsGpusThroughTheDriver) {
   EXPECT_EQ((*found)[2].id, "gpu-3") << "after its device node";
 }
 
+TEST_F(DevicesTest, FindsWhatVendorsDescribe) {
+  put("/etc/cdi/fpga.yaml",
+      "cdiVersion: 0.6.0\n"
+      "kind: xilinx.com/fpga\n"
+      "containerEdits: {env: [XRT=1]}\n"
+      "devices:\n"
+      "- {name: '10', containerEdits: {deviceNodes: [{path: /dev/dri/renderD138}]}}\n"
+      "- {name: '2', containerEdits: {deviceNodes: [{path: /dev/dri/renderD130}]}}\n"
+      "- {name: card-of-2, containerEdits: {deviceNodes: [{path: /dev/dri/renderD130}]}}\n"
+      "- name: all\n"
+      "  containerEdits: {deviceNodes: [{path: /dev/dri/renderD130}, {path: "
+      "/dev/dri/renderD138}]}\n");
+  put("/etc/cdi/amd.json", R"({"kind": "amd.com/gpu", "devices": [{"name": "0", "containerEdits":
+      {"deviceNodes": [{"path": "/dev/kfd"}, {"path": "/dev/dri/renderD128"}]}}]})");
+  for (const char* node : {"/dev/dri/renderD130", "/dev/kfd", "/dev/dri/renderD128"}) put(node, "");
+  const auto devices = *Devices::open({.nvml_library = "none", .root = root_});
+  const auto found = devices->discover();
+  ASSERT_TRUE(found) << found.error().to_string();
+  ASSERT_EQ(found->size(), 3U);
+  EXPECT_EQ((*found)[0].resource, "amd.com/gpu");
+  EXPECT_EQ((*found)[0].id, "amd-gpu-0");
+  EXPECT_EQ((*found)[1].id, "xilinx-fpga-2") << "one a device, by its shortest name";
+  EXPECT_TRUE((*found)[1].healthy);
+  EXPECT_EQ((*found)[2].id, "xilinx-fpga-10");
+  EXPECT_FALSE((*found)[2].healthy) << "its node is not there";
+
+  const auto edits = devices->edits_for({{.resource = "xilinx.com/fpga", .id = "xilinx-fpga-2"}});
+  ASSERT_TRUE(edits) << edits.error().to_string();
+  EXPECT_THAT(nodes(*edits), ElementsAre("/dev/dri/renderD130"));
+  EXPECT_EQ(edits->device_nodes[0].host_path, root_ + "/dev/dri/renderD130");
+  EXPECT_THAT(edits->env, Contains("XRT=1"));
+  const auto amd = devices->edits_for({{.resource = "amd.com/gpu", .id = "amd-gpu-0"}});
+  EXPECT_THAT(nodes(*amd), ElementsAre("/dev/kfd", "/dev/dri/renderD128"));
+}
+
 TEST_F(DevicesTest, NamesWhoElseHoldsMemory) {
   auto found = real()->discover();
   EXPECT_THAT((*found)[0].busy_by, IsEmpty());
