@@ -24,7 +24,6 @@
 namespace berth::app {
 namespace {
 
-constexpr const char* kCgroupRoot = "/berth";
 constexpr const char* kBuild = "berth 0.1.0";
 constexpr Duration kOrphanLimit = Duration::seconds(5);
 
@@ -38,7 +37,7 @@ Result<std::unique_ptr<node::Devices>> open_devices(const MachineOptions& option
     BERTH_TRY(node::EmulatedDevices emulated, node::parse_emulated_devices(text));
     devices.emulated.push_back(std::move(emulated));
   }
-  devices.is_own = [](int pid) { return node::runs_in_a_pod(pid, kCgroupRoot); };
+  devices.is_own = [root = options.cgroup_root](int pid) { return node::runs_in_a_pod(pid, root); };
   return node::Devices::open(std::move(devices));
 }
 
@@ -99,7 +98,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   agent.host_dirs = options.host_dirs;
   agent.allow_host_network = options.allow_host_network;
   agent.allow_privileged = options.allow_privileged;
-  agent.cgroup_root = kCgroupRoot;
+  agent.cgroup_root = options.cgroup_root;
   p.measured = std::make_unique<MeasuredUse>(options.node_name);
   agent.on_usage = [feed = p.measured.get()](const node::UsageSnapshot& usage) {
     feed->window(usage);

@@ -19,6 +19,7 @@ struct MachineOptions {
   std::vector<std::string> emulated_devices;  ///< `nvidia.com/gpu=4:80Gi`
   std::vector<std::string> host_dirs;         ///< shown in the image `host` beside the system's own
   std::string cni_conf_dir;
+  std::string cgroup_root = "/berth";  ///< from the root of every hierarchy
   std::string pod_subnet;
   std::string service_subnet;
   Configuration configuration{};

@@ -64,6 +64,15 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
   }
 };
 
+/// What is wrong with the path of a cgroup, which is not the root: that is everybody's.
+std::string cgroup_path(const std::string& text) {
+  const std::filesystem::path path(text);
+  if (path.is_absolute() && path.has_filename() && path.lexically_normal() == path &&
+      path != path.root_path())
+    return {};
+  return fmt::format("`{}` is not the path of a cgroup, such as /berth", text);
+}
+
 /// Logs go to stderr; stdout has the one line that says where the server is.
 void set_up_logs(const ServeOptions& options) {
   auto logger = spdlog::stderr_color_mt("berth");
@@ -183,6 +192,11 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
   command->add_flag("--allow-host-network", machine.allow_host_network,
                     "Let pods use this machine's network, and its process and IPC namespaces");
   command->add_flag("--allow-privileged", machine.allow_privileged, "Let pods be privileged");
+  command
+      ->add_option("--cgroup-root", machine.cgroup_root,
+                   "Cgroup for the pods, such as one that a service manager leaves to Berth")
+      ->check(cgroup_path)
+      ->capture_default_str();
   command->add_option("--cni-conf-dir", machine.cni_conf_dir,
                       "Use the CNI network configured there, not a bridge of Berth's own");
   command->add_option("--pod-subnet", machine.pod_subnet,

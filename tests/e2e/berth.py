@@ -17,8 +17,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BINARY = Path(os.environ.get("BERTH_BINARY", ROOT / "build" / "release" / "berth"))
+# How many times slower than usual everything is, as in an emulated machine. Limits grow by it.
+SLOWDOWN = float(os.environ.get("BERTH_TEST_SLOWDOWN") or 1)
 # A limit is for what never comes: it is generous, so that a loaded machine passes.
-LIMIT = 120
+LIMIT = 120 * SLOWDOWN
 PLURALS = {"pods": "/api/v1", "services": "/api/v1", "configmaps": "/api/v1", "secrets": "/api/v1",
            "events": "/api/v1", "jobs": "/apis/batch/v1", "deployments": "/apis/apps/v1",
            "replicasets": "/apis/apps/v1", "modelservices": "/apis/berth.dev/v1alpha1"}
@@ -78,11 +80,13 @@ def pod(name: str, script: str, *, labels: dict | None = None, annotations: dict
 class Server:
     """`berth serve` on a folder of its own. Start again after `kill` or `stop`: the folder stays until `finish`."""
 
-    def __init__(self, *options: str, folder: str | None = None) -> None:
+    def __init__(self, *options: str, folder: str | None = None, prefix: tuple[str, ...] = ()) -> None:
+        """`prefix` is a program that starts the server in its own place."""
         self.folder = Path(folder or tempfile.mkdtemp(prefix="berth-e2e-"))
         self.data = self.folder / "data"
         # Two servers of one machine would else give their Services the same addresses.
         subnet = f"10.{128 + os.getpid() % 64}.0.0/16"
+        self.prefix = prefix
         self.options = ["--port", "0", "--service-subnet", subnet, *options]
         self.uids: set[str] = set()
         self.process: subprocess.Popen | None = None
@@ -92,12 +96,16 @@ class Server:
     def start(self, *options: str) -> None:
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--data", self.data, *self.options, *options], text=True,
+                [*self.prefix, BINARY, "serve", "--data", self.data, *self.options, *options], text=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline()
         if not line.startswith("Berth serves "):
             code = self.process.wait(timeout=LIMIT)
             raise AssertionError(f"berth serve ended with {code}: {self.log.read_text()[-2000:]}")
+        self.connect()
+
+    def connect(self) -> None:
+        """To the server of the data folder, whoever started it."""
         config = (self.data / "kubeconfig").read_text()
         self.host, self.port = re.search(r"server: https://([\d.]+):(\d+)", config).groups()
         self.token = re.search(r"token: (\S+)", config).group(1)
@@ -120,7 +128,7 @@ class Server:
 
     def request(self, method: str, path: str, body: dict | None = None,
                 content_type: str = "application/json"):
-        connection = http.client.HTTPSConnection(self.host, int(self.port), context=self.tls, timeout=60)
+        connection = http.client.HTTPSConnection(self.host, int(self.port), context=self.tls, timeout=60 * SLOWDOWN)
         try:
             connection.request(method, path, None if body is None else json.dumps(body),
                                {"Authorization": f"Bearer {self.token}", "Content-Type": content_type})

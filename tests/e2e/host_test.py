@@ -18,7 +18,7 @@ def serve(*options: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedPr
     process = subprocess.Popen([*prefix, str(BINARY), "serve", "--port", "0", *options], text=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=30 * berth.SLOWDOWN)
     except subprocess.TimeoutExpired:
         process.terminate()
         output, errors = process.communicate(timeout=LIMIT)
@@ -95,7 +95,9 @@ class RefusalTest(unittest.TestCase):
     def test_bad_options_are_refused(self) -> None:
         for options, word in ((("--emulate-device", "gpu"), "emulate-device"),
                               (("--pod-subnet", "10.0.0.0/33"), "10.0.0.0/33"),
-                              (("--port", "99999"), "99999")):
+                              (("--port", "99999"), "99999"),
+                              (("--cgroup-root", "berth"), "berth"), (("--cgroup-root", "/"), "/berth"),
+                              (("--cgroup-root", "/a/../b"), "/a/../b")):
             with self.subTest(options=options):
                 done = serve("--data", str(self.folder / "data"), *options)
                 self.assertNotEqual(done.returncode, 0)

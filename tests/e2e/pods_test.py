@@ -269,7 +269,7 @@ class WorkTest(Case):
         self.start_pod("huge", "true", resources={"limits": {GPU: "64"}})
         reason = wait_for("the reason is there", lambda: next(
             (c.get("message") for c in server.get("pods", "huge").get("status", {}).get("conditions", [])
-             if c["type"] == "PodScheduled" and c["status"] == "False"), None), limit=30)
+             if c["type"] == "PodScheduled" and c["status"] == "False"), None), limit=30 * berth.SLOWDOWN)
         self.assertRegex(reason, r"64")
         explained = server.cli("explain", "pod", "huge")
         self.assertEqual(explained.returncode, 0, explained.stderr)
