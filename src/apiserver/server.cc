@@ -51,7 +51,7 @@ class EmbeddedServer final : public Server {
         lock_(std::move(lock)),
         registry_(std::move(registry)),
         store_(std::move(store)),
-        api_(*store_, *registry_, *options_.clock),
+        api_(*store_, *registry_, *options_.clock, options_.services),
         identity_(*store_, ::geteuid()),
         authorizer_(*store_),
         streams_(api_),

@@ -7,6 +7,7 @@
 
 #include "apiserver/providers.h"
 #include "base/error.h"
+#include "base/subnet.h"
 #include "base/time.h"
 #include "client/api_client.h"
 
@@ -20,6 +21,8 @@ struct ServerOptions {
   uint16_t port = 0;  ///< 0 picks a free one
   /// Outlives the server.
   const Clock* clock = nullptr;
+  /// Services get their addresses from it.
+  Subnet services = kServiceSubnet;
 };
 
 /// The embedded Kubernetes API: storage, HTTPS on `address`, and DIR/api.sock, where the kernel

@@ -19,6 +19,7 @@
 #include "node/host/host.h"
 #include "node/images/oci_store.h"
 #include "node/network/network.h"
+#include "node/network/service_range.h"
 #include "platform/orphans.h"
 
 namespace berth::app {
@@ -70,11 +71,13 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   Parts& p = *parts;
   // First what may be refused for what the user wrote, and changes nothing.
   BERTH_TRY(p.devices, open_devices(options));
+  BERTH_TRY(const Subnet services, node::service_range(options.data_dir, options.service_subnet));
   // The data folder is locked from here on.
   BERTH_TRY(p.server, apiserver::Server::start({.data_dir = options.data_dir,
                                                 .address = options.address,
                                                 .port = static_cast<uint16_t>(options.port),
-                                                .clock = &clock}));
+                                                .clock = &clock,
+                                                .services = services}));
   // A runc or a CNI plugin of a Berth that was killed is let finish before anyone looks.
   platform::settle_orphans(kOrphanLimit);
   client::ApiClient& api = p.server->client();
@@ -85,7 +88,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   BERTH_TRY(p.network, node::Network::start({.data_dir = options.data_dir,
                                              .cni_conf_dir = options.cni_conf_dir,
                                              .pod_subnet = options.pod_subnet,
-                                             .service_subnet = options.service_subnet},
+                                             .service_subnet = services.to_string()},
                                             api));
   node::AgentOptions agent{.data_dir = options.data_dir,
                            .node_name = options.node_name,
@@ -144,6 +147,11 @@ std::string Machine::kubeconfig() const {
 
 std::vector<std::string> Machine::remarks() const {
   return parts_->network->changes();
+}
+
+void Machine::warn_of_troubles() {
+  for (const std::string& trouble : parts_->network->troubles())
+    tell(/*warning=*/true, "ForwardingBlocked", trouble);
 }
 
 Result<> Machine::configure(const Configuration& configuration) {

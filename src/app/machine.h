@@ -42,6 +42,8 @@ class Machine {
   /// What was changed on this host: a sentence each.
   std::vector<std::string> remarks() const;
 
+  /// Tells of what keeps pods from working as they should, and how to change it.
+  void warn_of_troubles();
   /// From now on, and again when a price begins to apply.
   Result<> configure(const Configuration& configuration);
   /// An Event about this machine, and a line in the log.

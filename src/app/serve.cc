@@ -151,6 +151,7 @@ int serve(ServeOptions& options, const Clock& clock) {
   fmt::print("Berth serves {}; kubeconfig {}\n", (*machine)->address(), (*machine)->kubeconfig());
   std::fflush(stdout);
 
+  (*machine)->warn_of_troubles();
   attend(options, signals, clock, **machine);
   spdlog::info("stopping");
   if (const size_t running = (*machine)->stop(options.drain); running > 0)
@@ -201,7 +202,8 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
                       "Use the CNI network configured there, not a bridge of Berth's own");
   command->add_option("--pod-subnet", machine.pod_subnet,
                       "Addresses of pods, such as 10.210.0.0/16");
-  command->add_option("--service-subnet", machine.service_subnet, "Addresses of Services");
+  command->add_option("--service-subnet", machine.service_subnet,
+                      "Addresses of Services: 10.96.0.0/16, or the next that is free");
   command->add_flag("--drain", options->drain, "Stop all pods when Berth is stopped");
   command->add_option("--log-level", options->log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))

@@ -160,7 +160,7 @@ Answer<> check_pod_security(const Subject& subject, const Json& pod, const Calle
 }
 
 Answer<> admit_new(Transaction& transaction, const Subject& subject, Json& object,
-                   const WriteContext& context, Time now) {
+                   const WriteContext& context, const Surroundings& surroundings) {
   const objects::Kind& kind = *subject.kind;
   if (auto good = check_namespace(transaction, subject); !good) return good;
   if (is(kind, "", "Pod")) {
@@ -173,10 +173,10 @@ Answer<> admit_new(Transaction& transaction, const Subject& subject, Json& objec
     objects::ensure_object(object, {"metadata", "labels"})["kubernetes.io/metadata.name"] = name;
     objects::ensure_object(object, {"status"})["phase"] = "Active";
   } else if (is(kind, "", "Service")) {
-    return give_service_address(transaction, subject, object);
+    return give_service_address(transaction, subject, object, surroundings.services);
   } else if (is(kind, "", "Event")) {
     if (find(object, {"firstTimestamp"}) == nullptr && find(object, {"eventTime"}) == nullptr) {
-      object.as_object()["firstTimestamp"] = format_time(now);
+      object.as_object()["firstTimestamp"] = format_time(surroundings.now);
     }
   }
   return {};

@@ -68,8 +68,9 @@ StoreKey key_of(const Subject& subject) {
   return {resource_of(*subject.kind), subject.ns, subject.name};
 }
 
-ObjectsApi::ObjectsApi(Store& store, const objects::Registry& registry, const Clock& clock)
-    : store_(store), registry_(registry), clock_(clock) {}
+ObjectsApi::ObjectsApi(Store& store, const objects::Registry& registry, const Clock& clock,
+                       const Subnet& services)
+    : store_(store), registry_(registry), clock_(clock), services_(services) {}
 
 // --- reading ---
 
@@ -254,7 +255,8 @@ Answer<Written> ObjectsApi::create_in(Transaction& transaction, const Subject& s
                                       const WriteContext& context) {
   const StoreKey key = key_of(subject);
   if (transaction.get(key)) return already_exists(*subject.kind, subject.name);
-  if (auto admitted = admit_new(transaction, subject, object, context, clock_.now()); !admitted) {
+  if (auto admitted = admit_new(transaction, subject, object, context, {clock_.now(), services_});
+      !admitted) {
     return std::unexpected(std::move(admitted).error());
   }
   if (auto charged = charge_quota(transaction, subject, object); !charged) {

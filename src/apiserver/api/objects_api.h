@@ -11,6 +11,7 @@
 #include "apiserver/api/request.h"
 #include "apiserver/api/status.h"
 #include "apiserver/storage/store.h"
+#include "base/subnet.h"
 #include "base/time.h"
 #include "client/api_client.h"
 #include "objects/schema.h"
@@ -58,7 +59,9 @@ class ObjectsApi {
 
   using Done = std::function<void(Answer<Written>)>;
 
-  ObjectsApi(Store& store, const objects::Registry& registry, const Clock& clock);
+  /// Services get their addresses from `services`.
+  ObjectsApi(Store& store, const objects::Registry& registry, const Clock& clock,
+             const Subnet& services);
 
   Answer<StoredPtr> get(const Subject& subject) const;
   /// The same as a tree, also through a subresource that shows the object otherwise (`scale`).
@@ -82,6 +85,7 @@ class ObjectsApi {
   Store& store() { return store_; }
   const objects::Registry& registry() const { return registry_; }
   const Clock& clock() const { return clock_; }
+  const Subnet& services() const { return services_; }
 
  private:
   using Work = std::function<Answer<Written>(Transaction&)>;
@@ -102,6 +106,7 @@ class ObjectsApi {
   Store& store_;
   const objects::Registry& registry_;
   const Clock& clock_;
+  const Subnet services_;
 };
 
 /// The resource that a kind's objects are kept under, and one object's key.

@@ -1,10 +1,10 @@
 #include "apiserver/api/service_addresses.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <string>
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 namespace berth::apiserver {
@@ -14,9 +14,8 @@ using objects::find_array;
 using objects::find_int;
 using objects::find_string;
 
-constexpr uint32_t kNetwork = 0x0a600000;  // 10.96.0.0/16
-constexpr uint32_t kFirst = 10;            // the lowest stay free for fixed services
-constexpr uint32_t kHosts = 65'534;
+/// The lowest stay free for fixed Services, as in Kubernetes: a sixteenth, at most this many.
+constexpr uint32_t kMostKeptFree = 9;
 constexpr int64_t kFirstNodePort = 30'000;
 constexpr int64_t kLastNodePort = 32'767;
 
@@ -40,12 +39,6 @@ Taken taken_by_others(const Transaction& transaction) {
   return taken;
 }
 
-std::string to_address(uint32_t host) {
-  const uint32_t address = kNetwork + host;
-  return fmt::format("{}.{}.{}.{}", address >> 24, address >> 16 & 255, address >> 8 & 255,
-                     address & 255);
-}
-
 std::unexpected<Status> refuse(const Subject& subject, std::string path, std::string what) {
   return invalid(*subject.kind, subject.name,
                  {{objects::Issue::Kind::kInvalid, std::move(path), std::move(what),
@@ -54,7 +47,8 @@ std::unexpected<Status> refuse(const Subject& subject, std::string path, std::st
 
 }  // namespace
 
-Answer<> give_service_address(Transaction& transaction, const Subject& subject, Json& service) {
+Answer<> give_service_address(Transaction& transaction, const Subject& subject, Json& service,
+                              const Subnet& range) {
   JsonObject& spec = objects::ensure_object(service, {"spec"});
   const std::string type(find_string(service, {"spec", "type"}, "ClusterIP"));
   if (type == "ExternalName") return {};
@@ -62,16 +56,18 @@ Answer<> give_service_address(Transaction& transaction, const Subject& subject, 
 
   std::string address(find_string(service, {"spec", "clusterIP"}));
   if (address.empty()) {
-    for (uint32_t host = kFirst; host <= kHosts && address.empty(); ++host) {
-      std::string candidate = to_address(host);
+    // All but the network's own address and its broadcast address.
+    const uint32_t hosts = ~range.mask() - 1;
+    const uint32_t kept_free = std::min(kMostKeptFree, hosts / 16);
+    for (uint32_t host = kept_free + 1; host <= hosts && address.empty(); ++host) {
+      std::string candidate = format_ipv4(range.address + host);
       if (!taken.addresses.contains(candidate)) address = std::move(candidate);
     }
     if (address.empty()) return refuse(subject, "spec.clusterIP", "no address is left");
   } else if (address != "None") {
-    in_addr parsed{};
-    const bool inside = inet_pton(AF_INET, address.c_str(), &parsed) == 1 &&
-                        (ntohl(parsed.s_addr) & 0xffff0000) == kNetwork;
-    if (!inside) return refuse(subject, "spec.clusterIP", "is not in 10.96.0.0/16");
+    const auto parsed = parse_ipv4(address);
+    if (!parsed || !range.contains(*parsed))
+      return refuse(subject, "spec.clusterIP", fmt::format("is not in {}", range.to_string()));
     if (taken.addresses.contains(address)) {
       return refuse(subject, "spec.clusterIP", "is taken by another Service");
     }

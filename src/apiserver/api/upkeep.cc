@@ -149,7 +149,8 @@ Result<> Upkeep::create_initial_objects() {
   const auto done = std::make_shared<std::promise<Result<>>>();
   const Time now = api_.clock().now();
   api_.store().write(
-      [&initial, now, &registry = api_.registry()](Transaction& transaction) {
+      [&initial, now, services = api_.services(),
+       &registry = api_.registry()](Transaction& transaction) {
         for (auto& [key, object] : initial) {
           if (transaction.get(key)) continue;
           const objects::Kind* kind =
@@ -160,7 +161,8 @@ Result<> Upkeep::create_initial_objects() {
           context.caller.admin = true;
           std::vector<std::string> warnings;
           auto complete = new_object(subject, Body{std::move(object), {}}, context, now, warnings);
-          if (!complete || !admit_new(transaction, subject, *complete, context, now)) continue;
+          if (!complete || !admit_new(transaction, subject, *complete, context, {now, services}))
+            continue;
           transaction.put(key, *std::move(complete));
         }
         return true;

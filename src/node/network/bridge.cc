@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "node/files.h"
 
 namespace berth::node {
 namespace {
@@ -26,6 +27,12 @@ std::unexpected<Error> errno_error(const std::string& what, const std::string& w
   return fail(error == EPERM ? ErrorCode::kForbidden : ErrorCode::kInternal,
               what + ": " + std::strerror(error), where,
               error == EPERM ? "changing the network needs root (CAP_NET_ADMIN)" : "");
+}
+
+constexpr std::string_view kOwnerPrefix = "Berth of ";
+
+std::string alias_path(const std::string& interface) {
+  return "/sys/class/net/" + interface + "/ifalias";
 }
 
 /// A socket for interface requests.
@@ -87,6 +94,16 @@ bool interface_has_address(const std::string& name, uint32_t address) {
   sockaddr_in found{};
   std::memcpy(&found, &request->ifr_addr, sizeof(found));
   return ntohl(found.sin_addr.s_addr) == address;
+}
+
+std::string interface_owner(const std::string& name) {
+  const std::string alias = read_file(alias_path(name)).value_or("");
+  const std::string_view text = trim(alias);
+  return text.starts_with(kOwnerPrefix) ? std::string(text.substr(kOwnerPrefix.size())) : "";
+}
+
+void set_interface_owner(const std::string& name, const std::string& data_dir) {
+  std::ofstream(alias_path(name)) << kOwnerPrefix << data_dir;
 }
 
 Result<> ensure_bridge(const std::string& name, uint32_t address, const Subnet& subnet) {

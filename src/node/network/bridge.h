@@ -13,6 +13,10 @@ namespace berth::node {
 bool interface_exists(const std::string& name);
 /// Is this its (first) IPv4 address?
 bool interface_has_address(const std::string& name, uint32_t address);
+/// The data folder of the Berth that made it; empty where none did, or it did not say.
+std::string interface_owner(const std::string& name);
+/// Writes that down in its alias, which `ip link` shows. What cannot be written stays unsaid.
+void set_interface_owner(const std::string& name, const std::string& data_dir);
 /// Makes the bridge, gives it `address` in `subnet`, and sets it up.
 Result<> ensure_bridge(const std::string& name, uint32_t address, const Subnet& subnet);
 /// Sets it down and removes it; success when there is none.

@@ -1,6 +1,7 @@
 #include "node/network/cni_network.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -30,6 +31,12 @@ Result<std::string> free_bridge_name() {
   }
   return fail(ErrorCode::kUnavailable, "every bridge name from berth0 to berth99 is taken", "",
               "remove those that nobody uses: `ip link delete berth0`");
+}
+
+uint32_t name_hash(std::string_view text) {
+  uint32_t hash = 2166136261;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
+  return hash;
 }
 
 /// Does some other bridge (of a container engine, of virtual machines) depend on forwarding?
@@ -63,15 +70,17 @@ Result<std::unique_ptr<CniNetwork>> CniNetwork::open(CniNetworkOptions options) 
 
 Result<> CniNetwork::load_plan() {
   const std::vector<Subnet> taken =
-      subnets_in_use(read_file("/proc/thread-self/net/route").value_or(""),
+      subnets_in_use(routes(read_file("/proc/thread-self/net/route").value_or("")),
                      read_file("/etc/resolv.conf").value_or(""));
   const std::optional<Subnet> pods = options_.pod_subnet;
   if (const auto text = read_file(plan_path())) {
     BERTH_TRY(plan_, parse_bridge_plan(*text, plan_path()));
     BERTH_TRY(const std::vector<std::string> users, list());
     const bool as_asked = pods.value_or(plan_.pods) == plan_.pods;
+    const std::string owner = interface_owner(plan_.bridge);
     const bool bridge_is_own =
-        !interface_exists(plan_.bridge) || interface_has_address(plan_.bridge, plan_.gateway());
+        !interface_exists(plan_.bridge) || (interface_has_address(plan_.bridge, plan_.gateway()) &&
+                                            (owner.empty() || owner == options_.owner));
     if (as_asked && (bridge_is_own || !users.empty())) {
       if (plan_.services == options_.service_subnet) return {};
       BERTH_TRY(BridgePlan changed,
@@ -87,7 +96,11 @@ Result<> CniNetwork::load_plan() {
           fmt::format("give {}, or stop the {} pods first", plan_.pods.to_string(), users.size()));
     if (bridge_is_own) BERTH_CHECK(remove_bridge(plan_.bridge));
   }
-  BERTH_TRY(std::string bridge, free_bridge_name());
+  // Without a bridge of its own, the name is only that of the table of rules.
+  std::string bridge = fmt::format("berth-{:08x}", name_hash(options_.owner));
+  if (!external_) {
+    BERTH_TRY(bridge, free_bridge_name());
+  }
   std::map<std::string, std::string> sysctls = std::move(plan_.changed_sysctls);
   BERTH_TRY(plan_, plan_bridge(std::move(bridge), pods, options_.service_subnet, taken));
   plan_.changed_sysctls = std::move(sysctls);
@@ -114,6 +127,7 @@ Result<> CniNetwork::set_up_bridge() {
     changes_.push_back(
         fmt::format("made the bridge {} with {} for pods", plan_.bridge, plan_.pods.to_string()));
   BERTH_CHECK(ensure_bridge(plan_.bridge, plan_.gateway(), plan_.pods));
+  set_interface_owner(plan_.bridge, options_.owner);
   // So that this machine itself has a way to Services, with the gateway as its address there.
   if (plan_.reserves_services) BERTH_CHECK(ensure_route(plan_.services, plan_.bridge));
   BERTH_TRY(const std::string old, set_sysctl(kForwarding, "1"));

@@ -20,7 +20,9 @@ struct CniNetworkOptions {
   std::optional<Subnet> pod_subnet =
       {};  ///< for the own bridge; unset: one that collides with nothing
   /// As the API server gives addresses from.
-  Subnet service_subnet = {.address = 10U << 24 | 96U << 16, .prefix = 16};
+  Subnet service_subnet = kServiceSubnet;
+  /// Berth's data folder: tells its bridge from those of others on this machine.
+  std::string owner = {};
   std::string netns_dir = "/run/netns";
 };
 

@@ -21,9 +21,9 @@ namespace berth::node {
 struct NetworkOptions {
   std::string data_dir = {};  ///< Berth's data: the network's own is in DATA/network
   std::vector<std::string> cni_plugin_dirs = {"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"};
-  std::string cni_conf_dir = {};  ///< empty: Berth's own bridge
-  std::string pod_subnet = {};    ///< `10.210.0.0/16`; empty: one that collides with nothing
-  std::string service_subnet = "10.96.0.0/16";  ///< as the API server gives addresses from
+  std::string cni_conf_dir = {};    ///< empty: Berth's own bridge
+  std::string pod_subnet = {};      ///< `10.210.0.0/16`; empty: one that collides with nothing
+  std::string service_subnet = {};  ///< empty: as `service_range` says
 };
 
 /// The network of this machine: pods' namespaces and addresses (`PodNetwork`), Services, and names.
@@ -50,6 +50,8 @@ class Network final : public PodNetwork {
   Result<bool> cleanup_all();
 
   const BridgePlan& plan() const { return cni_->plan(); }
+  /// Why pods may not reach Services and other networks, asked now: a sentence each.
+  std::vector<std::string> troubles() const;
   /// What was changed on the machine at the start, for the log: one sentence each.
   const std::vector<std::string>& changes() const { return cni_->changes(); }
 

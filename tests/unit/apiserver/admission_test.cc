@@ -112,6 +112,35 @@ TEST_F(AdmissionTest, AServiceGetsAnAddressOfItsOwn) {
             find_string(**second, {"spec", "clusterIP"}));
 }
 
+TEST_F(AdmissionTest, ServicesHaveAddressesOfTheRangeThatWasGiven) {
+  server_.reset();
+  auto started = Server::start({.data_dir = folder_.path() / "other",
+                                .address = "127.0.0.1",
+                                .port = 0,
+                                .clock = &clock_,
+                                .services = *parse_subnet("10.77.0.0/29")});
+  ASSERT_TRUE(started) << started.error().to_string();
+  server_ = *std::move(started);
+  api_.emplace(server_->client());
+  const client::Resource services{"", "v1", "services"};
+  const auto make = [&](const std::string& name, const std::string& address) -> std::string {
+    JsonObject spec{{"ports", JsonArray{JsonObject{{"port", 80}}}}};
+    if (!address.empty()) spec["clusterIP"] = address;
+    const auto made = api_->create(
+        {services, "default", "", ""},
+        JsonObject{{"metadata", JsonObject{{"name", name}}}, {"spec", std::move(spec)}});
+    return made ? std::string(find_string(**made, {"spec", "clusterIP"}))
+                : made.error().to_string();
+  };
+  EXPECT_THAT(make("far", "10.96.0.10"), testing::HasSubstr("is not in 10.77.0.0/29"));
+  EXPECT_EQ(make("chosen", "10.77.0.2"), "10.77.0.2");
+  std::vector<std::string> given;
+  for (const char* name : {"a", "b", "c", "d", "e"}) given.push_back(make(name, ""));
+  EXPECT_THAT(
+      given, testing::ElementsAre("10.77.0.1", "10.77.0.3", "10.77.0.4", "10.77.0.5", "10.77.0.6"));
+  EXPECT_THAT(make("full", ""), testing::HasSubstr("no address is left"));
+}
+
 TEST_F(AdmissionTest, FinalizersHoldADeletion) {
   Json object = config_map("a");
   objects::ensure_object(object, {"metadata"})["finalizers"] = JsonArray{"berth.dev/hold"};
