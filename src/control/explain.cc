@@ -325,7 +325,13 @@ Result<Explanation> explain(const State& state, const Plan& plan, uint64_t seed,
   for (const Waiting& waiting : plan.waiting)
     if (waiting.gang == gang.name) e.waiting = waiting;
   if (!e.waiting) return e;
-  e.holders = holders_for(state, task.gang);
+  // Neither is of any help to what no node can ever have.
+  const bool never = std::ranges::any_of(
+      e.waiting->reasons, [](const Reason& reason) { return reason.code == ReasonCode::kNever; });
+  if (never)
+    e.waiting->position = 0;
+  else
+    e.holders = holders_for(state, task.gang);
   e.changes = ChangeSearch(state, seed, task.gang).run(*e.waiting, e.holders);
   return e;
 }

@@ -266,6 +266,7 @@ class WorkTest(Case):
         self.assertEqual(logs, ["part 0", "part 1", "part 2"])
 
     def test_what_never_fits_is_told_at_once(self) -> None:
+        self.run_pod("has-a-device", "sleep 1000", "Running", resources={"limits": {GPU: "1"}})
         self.start_pod("huge", "true", resources={"limits": {GPU: "64"}})
         reason = wait_for("the reason is there", lambda: next(
             (c.get("message") for c in server.get("pods", "huge").get("status", {}).get("conditions", [])
@@ -274,8 +275,10 @@ class WorkTest(Case):
         explained = server.cli("explain", "pod", "huge")
         self.assertEqual(explained.returncode, 0, explained.stderr)
         self.assertIn("the most that a node has is 2", explained.stdout)
-        self.assertIn("ask for 2 nvidia.com/gpu instead of 64", explained.stdout)
-        self.run_pod("modest", "true", "Succeeded", resources={"limits": {GPU: "2"}})
+        self.assertIn("pod huge: can never start as it is", explained.stdout)
+        self.assertNotIn("has-a-device", explained.stdout, "its end would not help")
+        self.assertRegex(explained.stdout, "ask for [12] nvidia.com/gpu instead of 64")
+        self.run_pod("modest", "true", "Succeeded", resources={"limits": {GPU: "1"}})
 
     def test_explanation_is_true(self) -> None:
         self.run_pod("holder", "sleep 1000", "Running", resources={"limits": {GPU: "2"}})

@@ -1,5 +1,7 @@
 #include "cli/output/explanation.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cli/output/print.h"
@@ -14,6 +16,12 @@ std::string state_of(const Json& pod) {
   if (phase == "Pending") return node.empty() ? "waiting" : fmt::format("starting on {}", node);
   if (phase == "Running") return fmt::format("running on {}", node);
   return phase == "Succeeded" ? "done" : "failed";
+}
+
+bool can_never_start(const Json& answer) {
+  return std::ranges::any_of(objects::find_array(answer, {"reasons"}), [](const Json& reason) {
+    return objects::find_string(reason, {"code"}) == "Never";
+  });
 }
 
 void add_line(std::string& body, std::string_view name, std::string_view text) {
@@ -62,10 +70,11 @@ std::string devices_of(const Json& pod) {
 
 Explanation explain_pod(const Json& pod, const Json& answer, bool colour) {
   Explanation explanation;
-  const std::string state = state_of(pod);
+  std::string state = state_of(pod);
+  if (state == "waiting" && can_never_start(answer)) state = "can never start as it is";
   Colour mood = Colour::kGreen;
   if (state == "waiting") mood = Colour::kYellow;
-  if (state == "failed") mood = Colour::kRed;
+  if (state == "failed" || can_never_start(answer)) mood = Colour::kRed;
   explanation.heading = fmt::format("pod {}: {}", objects::find_string(pod, {"metadata", "name"}),
                                     paint(state, mood, colour));
   std::string& body = explanation.body;

@@ -124,6 +124,19 @@ TEST(Explanation, SaysWhyAndWhatWouldHelp) {
   EXPECT_EQ(explain_line(answer), "2 GPUs are free, it asks for 4");
 }
 
+TEST(Explanation, WhatCanNeverStartIsNotCalledWaiting) {
+  const Json pod = json(R"({"metadata":{"name":"huge"},"status":{"phase":"Pending"}})");
+  const Json answer =
+      json(R"({"reasons":[{"code":"Never","message":"the most that a node has is 2"}],
+               "changes":[{"kind":"LowerRequest","text":"ask for 2"}],"queue":"q"})");
+  const Explanation text = explain_pod(pod, answer, false);
+  EXPECT_EQ(text.heading, "pod huge: can never start as it is");
+  EXPECT_EQ(text.body,
+            "  because     the most that a node has is 2\n"
+            "  would help  ask for 2\n"
+            "  queue       q\n");
+}
+
 TEST(Amounts, ReadWhatPeopleType) {
   const auto amounts = parse_amounts("nvidia.com/gpu=2, cpu=8,memory=64Gi");
   ASSERT_TRUE(amounts);

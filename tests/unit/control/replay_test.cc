@@ -150,6 +150,8 @@ TEST_F(ReplayTest, ExplainsWithChangesThatWereTried) {
   ASSERT_TRUE(huge->waiting);
   EXPECT_EQ(huge->waiting->reasons[0].code, core::ReasonCode::kNever);
   EXPECT_THAT(huge->waiting->reasons[0].text, HasSubstr("the most that a node has is 4"));
+  EXPECT_TRUE(huge->holders.empty()) << "whoever ends, it does not fit";
+  EXPECT_EQ(huge->waiting->position, 0u) << "it is in no line";
 
   const auto big = c->explain("big");
   ASSERT_TRUE(big);
