@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 #include "objects/discovery.h"
 #include "objects/json_text.h"
 #include "objects/openapi.h"
+#include "objects/protobuf/openapi_v2.h"
 
 /// What the handler answers that is not about stored objects.
 namespace berth::apiserver {
@@ -20,6 +22,13 @@ platform::HttpResponse json_answer(const Json& body) {
 
 std::unexpected<Status> not_here(std::string what) {
   return from_error({ErrorCode::kUnavailable, std::move(what), {}, {}});
+}
+
+/// Does a client of `/openapi/v2` ask for protobuf before anything that JSON serves?
+bool prefers_protobuf(std::string_view accept) {
+  const size_t protobuf = accept.find(objects::kOpenApiV2Protobuf);
+  return protobuf != std::string_view::npos &&
+         protobuf < std::min(accept.find("application/json"), accept.find("*/*"));
 }
 
 Json version_info() {
@@ -90,6 +99,12 @@ void Handler::openapi(const CallPtr& call) {
   Result<Json> document = fail(ErrorCode::kNotFound, "no such document");
   if (call->address.path == "/openapi/v2") {
     document = objects::openapi_v2(registry);
+    if (prefers_protobuf(call->request().headers.get("Accept"))) {
+      platform::HttpResponse response{200, {}, objects::openapi_v2_protobuf(*document)};
+      response.headers.add("Content-Type", std::string(objects::kOpenApiV2Protobuf));
+      response.headers.add("Vary", "Accept");
+      return call->answer(std::move(response));
+    }
   } else if (call->address.path == "/openapi/v3") {
     document = objects::openapi_v3_index(registry);
   } else if (segments.size() == 4 && segments[1] == "v3" && segments[2] == "api") {

@@ -6,6 +6,7 @@
 
 #include "objects/json_text.h"
 #include "objects/openapi.h"
+#include "objects/protobuf/openapi_v2.h"
 
 namespace berth::objects {
 namespace {
@@ -129,6 +130,31 @@ TEST_F(DiscoveryTest, OpenApiV2IsClosed) {
   collect_references(document, references);
   for (const std::string& name : references)
     EXPECT_TRUE(find_object(document, {"definitions"}).contains(name)) << name;
+}
+
+TEST_F(DiscoveryTest, OpenApiV2AsProtobuf) {
+  const Json document = JsonObject{
+      {"swagger", "2.0"},
+      {"info", JsonObject{{"title", "K"}, {"version", "v1"}}},
+      {"definitions",
+       JsonObject{{"a", JsonObject{{"type", "object"}, {"x-b", JsonArray{1}}, {"minimum", 1}}}}}};
+  const std::string bytes = openapi_v2_protobuf(document);
+  // swagger = 1, info = 2 {title = 1, version = 2}, paths = 8, definitions = 9
+  // {additional_properties = 1 {name = 1, value = 2 {minimum = 9, type = 22 {value = 1},
+  // vendor_extension = 31 {name = 1, value = 2 {yaml = 2}}}}}
+  const std::string expected(
+      "\x0a\x03"
+      "2.0"
+      "\x12\x07\x0a\x01K\x12\x02v1"
+      "\x42\x00"
+      "\x4a\x29\x0a\x27\x0a\x01"
+      "a"
+      "\x12\x22"
+      "\x49\x00\x00\x00\x00\x00\x00\xf0\x3f"
+      "\xb2\x01\x08\x0a\x06object"
+      "\xfa\x01\x0c\x0a\x03x-b\x12\x05\x12\x03[1]",
+      63);
+  EXPECT_EQ(bytes, expected);
 }
 
 }  // namespace
