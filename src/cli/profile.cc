@@ -141,6 +141,8 @@ Result<> fit(const FitOptions& options) {
 void add_profile(CLI::App& root, int& exit_code) {
   auto* profile = root.add_subcommand("profile", "How fast a model runs on an accelerator");
   profile->require_subcommand(1);
+  profile->footer(
+      "Example:\n  berth profile fit --requests run.jsonl --engine meta.json -o profile.yaml");
   auto options = std::make_shared<FitOptions>();
   auto* command = profile->add_subcommand(
       "fit", "Fit a ServingProfile to kernel measurements or to a run's requests");

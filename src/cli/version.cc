@@ -18,6 +18,7 @@ void add_version(CLI::App& root, const Globals& globals, int& exit_code) {
   auto client_only = std::make_shared<bool>(false);
   auto* command = root.add_subcommand("version", "Print the versions of client and server");
   command->add_flag("--client", *client_only, "Only this program's");
+  command->footer("Example:\n  berth version --client");
   command->callback([&globals, &exit_code, client_only] {
     fmt::print("berth {}\n", kVersion);
     exit_code = 0;

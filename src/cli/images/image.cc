@@ -86,6 +86,10 @@ void add_image(CLI::App& root, const OpenImageShelf& open, const Clock& clock, i
   auto options = std::make_shared<Options>();
   auto* image = root.add_subcommand("image", "Bring, list and remove this machine's images");
   image->require_subcommand(1);
+  image->footer(
+      "Examples:\n"
+      "  berth image import trainer.tar\n"
+      "  berth image ls");
   image->add_option("--data", options->data, "Berth's data directory")->capture_default_str();
   const auto run = [options, open, &exit_code](auto&& action) {
     auto shelf = open(options->data);
@@ -106,12 +110,14 @@ void add_image(CLI::App& root, const OpenImageShelf& open, const Clock& clock, i
 
   auto* ls = image->add_subcommand("ls", "List the images, and which ones containers use");
   ls->add_option("-o,--output", options->format, "wide, json or name");
+  ls->footer("Example:\n  berth image ls -o wide");
   ls->callback([run, &clock] {
     run([&](ImageShelf& shelf, const Options& chosen) { return list(shelf, chosen, clock.now()); });
   });
 
   auto* rm = image->add_subcommand("rm", "Remove images that no container uses");
   rm->add_option("image", options->images, "Names, as `berth image ls` shows them")->required();
+  rm->footer("Example:\n  berth image rm trainer:1");
   rm->callback([run] { run(&remove); });
 }
 

@@ -18,6 +18,14 @@ std::string cell_text(const Json& cell) {
   return boost::json::serialize(cell);
 }
 
+std::string labels_text(const Json& row) {
+  std::string text;
+  for (const auto& [key, value] : objects::find_object(row, {"object", "metadata", "labels"}))
+    text += fmt::format("{}{}={}", text.empty() ? "" : ",", std::string_view(key),
+                        value.is_string() ? std::string_view(value.get_string()) : "");
+  return text.empty() ? "<none>" : text;
+}
+
 /// Code points, which is what a terminal lines up (wide characters aside).
 size_t width(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
@@ -93,8 +101,8 @@ std::string TextTable::to_string() const {
   return text;
 }
 
-PrintedTable read_table(const Json& table, bool wide, bool with_namespace,
-                        std::string_view prefix) {
+PrintedTable read_table(const Json& table, bool wide, bool with_namespace, std::string_view prefix,
+                        bool with_labels) {
   PrintedTable printed;
   std::vector<size_t> shown;
   const JsonArray& columns = objects::find_array(table, {"columnDefinitions"});
@@ -104,6 +112,7 @@ PrintedTable read_table(const Json& table, bool wide, bool with_namespace,
     shown.push_back(i);
     printed.header.push_back(upper(objects::find_string(columns[i], {"name"})));
   }
+  if (with_labels) printed.header.push_back("LABELS");
   for (const Json& row : objects::find_array(table, {"rows"})) {
     const JsonArray& cells = objects::find_array(row, {"cells"});
     std::vector<std::string> texts;
@@ -114,6 +123,7 @@ PrintedTable read_table(const Json& table, bool wide, bool with_namespace,
       texts.push_back((i == 0 ? std::string(prefix) : std::string()) +
                       (i < cells.size() ? cell_text(cells[i]) : std::string()));
     }
+    if (with_labels) texts.push_back(labels_text(row));
     printed.rows.push_back(std::move(texts));
   }
   return printed;

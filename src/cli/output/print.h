@@ -31,14 +31,14 @@ class TextTable {
 };
 
 /// A server's Table as text: columns of priority 0, or all when `wide`. `with_namespace` puts the
-/// namespace of each row first, and `prefix` (`pod/`) stands before each name. `cells` are the
-/// rows without header.
+/// namespace of each row first, `with_labels` its labels last, and `prefix` (`pod/`) stands before
+/// each name.
 struct PrintedTable {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
 };
 PrintedTable read_table(const Json& table, bool wide, bool with_namespace,
-                        std::string_view prefix = {});
+                        std::string_view prefix = {}, bool with_labels = false);
 
 /// `pod/web-0`, `job.batch/train`, as `-o name` prints.
 std::string resource_name(std::string_view group, std::string_view singular, std::string_view name);

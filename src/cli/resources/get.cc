@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/output/print.h"
 #include "cli/resources/kinds.h"
+#include "cli/resources/sorting.h"
 #include "cli/server/api.h"
 #include "objects/json_text.h"
 #include "objects/yaml.h"
@@ -21,6 +22,8 @@ struct GetOptions {
   std::string label_selector;
   std::string field_selector;
   bool all_namespaces = false;
+  std::string sort_by;
+  bool show_labels = false;
   bool watch = false;
   bool no_headers = false;
   bool ignore_not_found = false;
@@ -35,6 +38,9 @@ class Get {
     if (options_.watch && subjects.size() > 1) {
       return fail(ErrorCode::kInvalid, "only one kind or object can be watched at a time");
     }
+    if (options_.watch && !options_.sort_by.empty())
+      return fail(ErrorCode::kInvalid, "what changes comes as it happens", "--sort-by",
+                  "leave out either --sort-by or -w");
     const bool table = format_ == Format::kTable || format_ == Format::kWide;
     BERTH_CHECK(table ? print_tables(subjects) : print_objects(subjects));
     return options_.watch ? watch(subjects.front()) : Result<>{};
@@ -72,22 +78,24 @@ class Get {
       const objects::Kind& kind = *subjects[i].kind;
       const std::string prefix =
           several ? resource_name(kind.group, kind.singular, "") : std::string();
-      PrintedTable whole;
+      Json whole = JsonObject{{"columnDefinitions", JsonArray()}, {"rows", JsonArray()}};
+      JsonArray& rows = whole.get_object()["rows"].get_array();
       for (; i < subjects.size() && subjects[i].kind == &kind; ++i) {
-        BERTH_TRY(const Json table, api_.get(target(subjects[i]), kAsTable));
+        // Fields to sort by are in the whole objects.
+        const std::string include = options_.sort_by.empty() ? "" : "includeObject=Object";
+        BERTH_TRY(Json table, api_.get(target(subjects[i], include), kAsTable));
         version_ = objects::find_string(table, {"metadata", "resourceVersion"});
-        PrintedTable printed = read_table(table, format_ == Format::kWide,
-                                          options_.all_namespaces && kind.namespaced, prefix);
-        if (printed.rows.empty() && !subjects[i].name.empty()) {
-          BERTH_CHECK(not_found(subjects[i]));
-        }
-        whole.header = std::move(printed.header);
-        std::move(printed.rows.begin(), printed.rows.end(), std::back_inserter(whole.rows));
+        const JsonArray& found = objects::find_array(table, {"rows"});
+        if (found.empty() && !subjects[i].name.empty()) BERTH_CHECK(not_found(subjects[i]));
+        rows.insert(rows.end(), found.begin(), found.end());
+        whole.get_object()["columnDefinitions"] = objects::find_array(table, {"columnDefinitions"});
       }
-      if (whole.rows.empty()) continue;
+      if (!options_.sort_by.empty()) BERTH_CHECK(sort_by(rows, options_.sort_by, true));
+      if (rows.empty()) continue;
       if (any) fmt::print("\n");
       any = true;
-      print(whole);
+      print(read_table(whole, format_ == Format::kWide, options_.all_namespaces && kind.namespaced,
+                       prefix, options_.show_labels));
     }
     if (!any && !options_.watch && subjects.front().name.empty()) {
       const bool namespaced = subjects.front().kind->namespaced && !options_.all_namespaces;
@@ -110,7 +118,7 @@ class Get {
   }
 
   Result<> print_objects(const std::vector<Subject>& subjects) {
-    std::vector<Json> items;
+    JsonArray items;
     const bool single = subjects.size() == 1 && !subjects.front().name.empty();
     for (const Subject& subject : subjects) {
       BERTH_TRY(Json list, api_.get(target(subject)));
@@ -121,14 +129,14 @@ class Get {
         Json whole = item;
         objects::ensure_object(whole, {})["apiVersion"] = subject.kind->api_version();
         whole.get_object()["kind"] = subject.kind->kind;
-        if (format_ == Format::kName) {
-          fmt::print("{}\n", resource_name(subject.kind->group, subject.kind->singular,
-                                           objects::name_of(whole)));
-        }
         items.push_back(std::move(whole));
       }
     }
-    if (format_ == Format::kName) return {};
+    if (!options_.sort_by.empty()) BERTH_CHECK(sort_by(items, options_.sort_by, false));
+    if (format_ == Format::kName) {
+      for (const Json& item : items) print_name(item);
+      return {};
+    }
     if (single) {
       if (!items.empty()) print(items.front());
       return {};
@@ -136,8 +144,15 @@ class Get {
     print(JsonObject{{"apiVersion", "v1"},
                      {"kind", "List"},
                      {"metadata", JsonObject{{"resourceVersion", ""}}},
-                     {"items", JsonArray(items.begin(), items.end())}});
+                     {"items", std::move(items)}});
     return {};
+  }
+
+  void print_name(const Json& object) {
+    const objects::Kind* kind =
+        api_.registry().find_kind(objects::api_version_of(object), objects::kind_of(object));
+    if (kind != nullptr)
+      fmt::print("{}\n", resource_name(kind->group, kind->singular, objects::name_of(object)));
   }
 
   void print(const Json& object) {
@@ -163,8 +178,7 @@ class Get {
         if (table) {
           print_row(subject, object);
         } else if (format_ == Format::kName) {
-          fmt::print("{}\n", resource_name(subject.kind->group, subject.kind->singular,
-                                           objects::name_of(object)));
+          print_name(object);
         } else {
           if (format_ == Format::kYaml) fmt::print("---\n");
           print(object);
@@ -195,7 +209,8 @@ class Get {
     }
     objects::ensure_object(whole, {})["columnDefinitions"] = columns_;
     print_aligned(read_table(whole, format_ == Format::kWide,
-                             options_.all_namespaces && subject.kind->namespaced));
+                             options_.all_namespaces && subject.kind->namespaced, {},
+                             options_.show_labels));
   }
 
   /// Keeps the widths of what was printed before, so that a stream of rows stays in columns.
@@ -243,6 +258,9 @@ void add_get(CLI::App& root, const Globals& globals, int& exit_code) {
   command->add_option("-l,--selector", options->label_selector, "By labels: `app=web,tier!=db`");
   command->add_option("--field-selector", options->field_selector,
                       "By fields: `status.phase=Running`");
+  command->add_option("--sort-by", options->sort_by,
+                      "By a field: `.metadata.creationTimestamp`, `.spec.weight`");
+  command->add_flag("--show-labels", options->show_labels, "With a column of labels");
   command->add_flag("-w,--watch", options->watch, "Go on printing what changes");
   command->add_flag("--no-headers", options->no_headers, "Without the line of column names");
   command->add_flag("--ignore-not-found", options->ignore_not_found,
@@ -253,7 +271,8 @@ void add_get(CLI::App& root, const Globals& globals, int& exit_code) {
       "  berth get pods -A -o wide         all pods with their nodes\n"
       "  berth get job/train -o yaml       one object, whole\n"
       "  berth get pods -l app=web -w      and what happens to them\n"
-      "  berth get nodes,queues            two kinds at once\n\n"
+      "  berth get nodes,queues            two kinds at once\n"
+      "  berth get events --sort-by .lastTimestamp\n\n"
       "Kinds: pods, jobs, deployments, replicasets, services, configmaps, secrets, nodes,\n"
       "  namespaces, queues, podgroups, events, resourcequotas, poddisruptionbudgets, ...");
   command->callback(

@@ -264,6 +264,9 @@ void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
                       "Also write an HTML file with plots; it needs nothing else");
   command->add_flag("--bound", options->bound,
                     "Also print what no policy can exceed at 100%, and the policy's share of it");
+  command->footer(
+      "Example:\n  berth simulate openb --nodes tests/data/openb-small/nodes.csv --pods "
+      "tests/data/openb-small/pods.csv --seeds 1..10 --policy berth,fgd");
   command->callback([options, &exit_code] { exit_code = report(simulate(*options)); });
 }
 

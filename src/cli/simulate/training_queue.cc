@@ -149,6 +149,8 @@ void add_simulate_training_queue(CLI::App& simulate_command, int& exit_code) {
   command->add_option("--report", options->report,
                       "Also write an HTML file with plots; it needs nothing else");
   command->add_option("--schedule", options->schedule, "Write a line a round: round job job ...");
+  command->footer(
+      "Example:\n  berth simulate training-queue --jobs jobs.csv --gpus 64 --policy berth,srtf");
   command->callback([options, &exit_code] { exit_code = report(simulate(*options)); });
 }
 

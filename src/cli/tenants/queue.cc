@@ -79,11 +79,13 @@ void add_queue(CLI::App& root, const Globals& globals, int& exit_code) {
   auto* command = root.add_subcommand("queue", "Who is entitled to what");
   command->require_subcommand(1);
   const auto settle = [&exit_code](const Result<>& done) { exit_code = exit_code_of(done); };
-  command->add_subcommand("ls", "List queues")->callback([&globals, settle] {
-    settle(list(globals));
-  });
-  command->add_subcommand("tree", "Queues with what they are guaranteed, may use and do use")
-      ->callback([&globals, settle] { settle(tree(globals)); });
+  auto* ls = command->add_subcommand("ls", "List queues");
+  ls->footer("Example:\n  berth queue ls");
+  ls->callback([&globals, settle] { settle(list(globals)); });
+  auto* as_tree =
+      command->add_subcommand("tree", "Queues with what they are guaranteed, may use and do use");
+  as_tree->footer("Example:\n  berth queue tree");
+  as_tree->callback([&globals, settle] { settle(tree(globals)); });
   for (const bool creates : {true, false}) {
     auto* sub = command->add_subcommand(creates ? "create" : "set",
                                         creates ? "Make a queue" : "Change a queue");
@@ -94,6 +96,9 @@ void add_queue(CLI::App& root, const Globals& globals, int& exit_code) {
     sub->add_option("--guarantee", options->guarantee, "What it gets when it asks");
     sub->add_option("--limit", options->limit, "What it never exceeds");
     sub->add_option("--reclaim", options->reclaim, "fairShare or guarantee");
+    sub->footer(creates ? "Example:\n  berth queue create research --weight 3 --guarantee "
+                          "nvidia.com/gpu=4,cpu=32"
+                        : "Example:\n  berth queue set research --limit nvidia.com/gpu=6");
     sub->callback([&globals, options, settle, creates] {
       settle(creates ? create(globals, *options) : set(globals, *options));
     });

@@ -160,6 +160,7 @@ void add_user(CLI::App& root, const Globals& globals, int& exit_code) {
                           "The kubeconfig (default: NAME.kubeconfig), readable by you alone");
   add_command->add_flag("--no-local", options->no_local,
                         "Do not know the user of this machine of that name at the local socket");
+  add_command->footer("Example:\n  berth user add alice --guarantee nvidia.com/gpu=2");
   add_command->callback(
       [&globals, &exit_code, options] { exit_code = exit_code_of(add(globals, *options)); });
   command->footer(

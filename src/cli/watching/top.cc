@@ -132,14 +132,17 @@ void add_top(CLI::App& root, const Globals& globals, int& exit_code) {
   command->require_subcommand(1);
   const auto set = [&exit_code](const Result<>& done) { exit_code = exit_code_of(done); };
   auto* nodes = command->add_subcommand("nodes", "CPU and memory of nodes")->alias("node");
+  nodes->footer("Example:\n  berth top nodes");
   nodes->callback([&globals, set] { set(top_nodes(globals)); });
   auto* pods = command->add_subcommand("pods", "CPU and memory of pods")->alias("pod");
   pods->add_flag("-A,--all-namespaces", options->all_namespaces, "In every namespace");
   pods->add_flag("--containers", options->containers, "One line a container");
   pods->add_option("-l,--selector", options->label_selector, "By labels");
   pods->add_option("--sort-by", options->sort_by, "cpu (default) or memory");
+  pods->footer("Example:\n  berth top pods -A --sort-by memory");
   pods->callback([&globals, options, set] { set(top_pods(globals, *options)); });
   auto* queues = command->add_subcommand("queues", "What queues hold and may hold")->alias("queue");
+  queues->footer("Example:\n  berth top queues");
   queues->callback([&globals, set] { set(top_queues(globals)); });
   command->footer(
       "Examples:\n  berth top nodes\n  berth top pods -A --sort-by memory\n  berth top queues");
