@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "node/files.h"
+#include "node/network/link_alias.h"
 
 namespace berth::node {
 namespace {
@@ -30,10 +30,6 @@ std::unexpected<Error> errno_error(const std::string& what, const std::string& w
 }
 
 constexpr std::string_view kOwnerPrefix = "Berth of ";
-
-std::string alias_path(const std::string& interface) {
-  return "/sys/class/net/" + interface + "/ifalias";
-}
 
 /// A socket for interface requests.
 class Control {
@@ -97,13 +93,12 @@ bool interface_has_address(const std::string& name, uint32_t address) {
 }
 
 std::string interface_owner(const std::string& name) {
-  const std::string alias = read_file(alias_path(name)).value_or("");
-  const std::string_view text = trim(alias);
-  return text.starts_with(kOwnerPrefix) ? std::string(text.substr(kOwnerPrefix.size())) : "";
+  const std::string alias = link_alias(name);
+  return alias.starts_with(kOwnerPrefix) ? alias.substr(kOwnerPrefix.size()) : "";
 }
 
 void set_interface_owner(const std::string& name, const std::string& data_dir) {
-  std::ofstream(alias_path(name)) << kOwnerPrefix << data_dir;
+  set_link_alias(name, std::string(kOwnerPrefix) + data_dir);
 }
 
 Result<> ensure_bridge(const std::string& name, uint32_t address, const Subnet& subnet) {
