@@ -10,6 +10,8 @@ class App;
 
 namespace berth::cli {
 
+/// `berth simulate` itself: a cluster of one's own.
+void add_simulate_cluster(CLI::App& simulate, int& exit_code);
 /// The benchmarks under `berth simulate`. Exit codes as in `cli/commands.h`.
 void add_simulate_openb(CLI::App& simulate, int& exit_code);
 void add_simulate_training_queue(CLI::App& simulate, int& exit_code);
