@@ -101,7 +101,18 @@ void ContinuousBatching::describe_batch() {
   }
 }
 
-void ContinuousBatching::advance() {
+void ContinuousBatching::schedule() {
+  iteration_.first_token.clear();
+  iteration_.finished.clear();
+  iteration_.refused.clear();
+  tokens_left_ = profile_.limits.max_batched_tokens;
+  preempted_ = false;
+  schedule_running();
+  if (!preempted_) admit_waiting();
+  describe_batch();
+}
+
+void ContinuousBatching::advance(int iterations) {
   size_t kept = 0;
   for (size_t i = 0; i < running_.size(); ++i) {
     State& state = running_[i];
@@ -110,6 +121,12 @@ void ContinuousBatching::advance() {
     state.scheduled = 0;
     if (produced) {
       if (++state.generated == 1) iteration_.first_token.push_back(state.sequence);
+      state.generated += iterations - 1;
+      state.computed += iterations - 1;
+      if (const int missing = blocks_missing(state, 0); missing > 0) {
+        pool_.take(missing);
+        state.blocks += missing;
+      }
       if (state.generated == state.output_tokens) {
         iteration_.finished.push_back(state.sequence);
         pool_.give_back(state.sequence, 0, state.blocks);
@@ -123,16 +140,61 @@ void ContinuousBatching::advance() {
 }
 
 const ContinuousBatching::Iteration& ContinuousBatching::step() {
-  iteration_.first_token.clear();
-  iteration_.finished.clear();
-  iteration_.refused.clear();
-  tokens_left_ = profile_.limits.max_batched_tokens;
-  preempted_ = false;
-  schedule_running();
-  if (!preempted_) admit_waiting();
-  describe_batch();
+  schedule();
   iteration_.seconds = batch_.sequences() > 0 ? profile_.iteration_s(batch_) : 0;
-  advance();
+  advance(1);
+  return iteration_;
+}
+
+/// How many iterations will all be like the one that is scheduled: nobody joins, ends or runs out
+/// of memory before the last one.
+int ContinuousBatching::decodes_at_once() const {
+  if (batch_.decodes == 0 || static_cast<size_t>(batch_.decodes) < running_.size()) return 1;
+  if (preempted_ || (memory_limited_ && !waiting_.empty())) return 1;
+  int least = running_[0].output_tokens - running_[0].generated;
+  for (const State& state : running_)
+    least = std::min(least, state.output_tokens - state.generated);
+  if (!memory_limited_) return least;
+  const int room = pool_.free() / batch_.decodes * profile_.limits.block_tokens;
+  return std::clamp(room, 1, least);
+}
+
+double ContinuousBatching::stretch_s(int iterations) const {
+  return iterations * (first_s_ + growth_s_ * (iterations - 1) / 2);
+}
+
+double ContinuousBatching::begin() {
+  schedule();
+  stretch_ = 1;
+  growth_s_ = first_s_ = 0;
+  if (batch_.sequences() == 0) return 0;
+  first_s_ = profile_.iteration_s(batch_);
+  stretch_ = decodes_at_once();
+  if (stretch_ > 1) {
+    Batch last = batch_;
+    last.decode_context_sum += static_cast<int64_t>(batch_.decodes) * (stretch_ - 1);
+    last.decode_context_max += stretch_ - 1;
+    growth_s_ = (profile_.iteration_s(last) - first_s_) / (stretch_ - 1);
+  }
+  return stretch_s(stretch_);
+}
+
+double ContinuousBatching::cut(double elapsed_s) {
+  int low = 1, high = stretch_;
+  while (low < high) {
+    const int middle = low + (high - low) / 2;
+    if (stretch_s(middle) >= elapsed_s)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  stretch_ = low;
+  return stretch_s(stretch_);
+}
+
+const ContinuousBatching::Iteration& ContinuousBatching::finish() {
+  iteration_.seconds = batch_.sequences() > 0 ? stretch_s(stretch_) : 0;
+  advance(stretch_);
   return iteration_;
 }
 

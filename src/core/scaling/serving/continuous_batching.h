@@ -42,6 +42,15 @@ class ContinuousBatching {
   /// call.
   const Iteration& step();
 
+  /// The same for fleets, many iterations at a time: `begin` plans a stretch (one iteration with
+  /// prompts, or decodes until a sequence is done) and gives its length in seconds; `cut` ends it
+  /// with the iteration that is under way so many seconds after it began; `finish` carries it out.
+  /// Between `begin` and `finish` nothing but `submit` and `cut` may be called. Exact where
+  /// iteration time is linear; kernel tables are taken as linear between a stretch's ends.
+  double begin();
+  double cut(double elapsed_s);
+  const Iteration& finish();
+
  private:
   struct State {
     Sequence sequence;
@@ -60,7 +69,10 @@ class ContinuousBatching {
   void admit_waiting();
   void preempt_last();
   void describe_batch();
-  void advance();
+  void schedule();
+  void advance(int iterations);
+  int decodes_at_once() const;
+  double stretch_s(int iterations) const;
 
   const ServingProfile& profile_;
   bool memory_limited_;
@@ -71,6 +83,9 @@ class ContinuousBatching {
   bool preempted_ = false;
   int64_t preemptions_ = 0;
   Batch batch_;
+  int stretch_ = 1;      ///< iterations of the stretch that has begun
+  double first_s_ = 0;   ///< time of its first iteration
+  double growth_s_ = 0;  ///< by which each further one takes longer
   Iteration iteration_;
 };
 

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/rng.h"
 #include "core/scaling/serving/block_pool.h"
 #include "core/scaling/serving/continuous_batching.h"
 #include "core/scaling/serving/serving_profile.h"
@@ -119,6 +120,65 @@ TEST(ContinuousBatching, RefusesWhatCanNeverFit) {
   const auto& iteration = engine.step();
   EXPECT_THAT(iteration.refused, ElementsAre(1));
   EXPECT_THAT(iteration.first_token, ElementsAre(2));
+}
+
+struct Answered {
+  std::vector<double> first_s, last_s;
+};
+
+/// 300 random requests, iteration by iteration or in stretches that arrivals cut.
+Answered run_engine(const ServingProfile& profile, bool stretches) {
+  Rng rng(9);
+  struct Request {
+    double at_s;
+    int prompt, output;
+  };
+  std::vector<Request> requests;
+  double at_s = 0;
+  for (int i = 0; i < 300; ++i) {
+    at_s += rng.exponential(0.4);
+    requests.push_back(
+        {at_s, 1 + static_cast<int>(rng.below(900)), 1 + static_cast<int>(rng.below(200))});
+  }
+  Answered answered{std::vector<double>(300), std::vector<double>(300)};
+  ContinuousBatching engine(profile);
+  double now_s = 0;
+  size_t next = 0;
+  while (next < requests.size() || !engine.idle()) {
+    if (engine.idle()) now_s = std::max(now_s, requests[next].at_s);
+    for (; next < requests.size() && requests[next].at_s <= now_s; ++next)
+      engine.submit(static_cast<uint32_t>(next), requests[next].prompt, requests[next].output);
+    const ContinuousBatching::Iteration* iteration;
+    if (stretches) {
+      const double length_s = engine.begin();
+      if (next < requests.size() && requests[next].at_s < now_s + length_s)
+        engine.cut(requests[next].at_s - now_s);
+      iteration = &engine.finish();
+    } else {
+      iteration = &engine.step();
+    }
+    now_s += iteration->seconds;
+    for (uint32_t i : iteration->first_token) answered.first_s[i] = now_s;
+    for (uint32_t i : iteration->finished) answered.last_s[i] = now_s;
+  }
+  return answered;
+}
+
+TEST(ContinuousBatching, StretchesAreTheSameAsIterations) {
+  for (const int blocks : {0, 150}) {
+    ServingProfile profile = unit_profile({.max_sequences = 24, .kv_blocks = blocks});
+    profile.cost = LinearCost{.base_s = 0.012,
+                              .per_sequence_s = 5e-5,
+                              .per_token_s = 6e-5,
+                              .per_context_token_s = 2e-7,
+                              .per_prompt_pair_s = 4e-9};
+    const Answered one = run_engine(profile, false);
+    const Answered many = run_engine(profile, true);
+    for (size_t i = 0; i < one.last_s.size(); ++i) {
+      EXPECT_NEAR(one.first_s[i], many.first_s[i], 1e-6) << i << " with blocks " << blocks;
+      EXPECT_NEAR(one.last_s[i], many.last_s[i], 1e-6) << i << " with blocks " << blocks;
+    }
+  }
 }
 
 }  // namespace
