@@ -13,6 +13,7 @@ void add_simulate(CLI::App& root, int& exit_code) {
   add_simulate_openb(*command, exit_code);
   add_simulate_training_queue(*command, exit_code);
   add_simulate_serving(*command, exit_code);
+  add_simulate_fleet(*command, exit_code);
 }
 
 }  // namespace berth::cli

@@ -16,6 +16,7 @@ void add_simulate_cluster(CLI::App& simulate, int& exit_code);
 void add_simulate_openb(CLI::App& simulate, int& exit_code);
 void add_simulate_training_queue(CLI::App& simulate, int& exit_code);
 void add_simulate_serving(CLI::App& simulate, int& exit_code);
+void add_simulate_fleet(CLI::App& simulate, int& exit_code);
 
 /// The content of a file of at most 1 GiB; the error says how to fix the path.
 Result<std::string> read_text_file(const std::string& path);

@@ -1,0 +1,73 @@
+#include "cli/serving/service_document.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/time.h"
+#include "cli/simulate/commands.h"
+#include "objects/yaml.h"
+
+namespace berth::cli {
+namespace {
+
+using Path = std::initializer_list<std::string_view>;
+
+Result<> read_seconds(const Json& document, Path path, const std::string& file, double& seconds) {
+  const std::string text(objects::find_string(document, path));
+  if (text.empty()) return {};
+  const auto duration = parse_duration(text);
+  if (!duration || duration->ns <= 0)
+    return fail(ErrorCode::kInvalid, fmt::format("`{}` is no time above zero", text), file,
+                "write 2s or 60ms");
+  seconds = duration->to_seconds();
+  return {};
+}
+
+Result<> read_count(const Json& document, Path path, const std::string& file, int least,
+                    int& count) {
+  if (objects::find(document, path) == nullptr) return {};
+  const int64_t value = objects::find_int(document, path, -1);
+  if (value < least || value > 100'000)
+    return fail(ErrorCode::kInvalid,
+                fmt::format("`{}` is not a number from {} to 100000", *(path.end() - 1), least),
+                file, "correct it");
+  count = static_cast<int>(value);
+  return {};
+}
+
+}  // namespace
+
+Result<> read_service(const std::string& path, core::ScaledService& service) {
+  BERTH_TRY(const std::string text, read_text_file(path));
+  BERTH_TRY(const auto documents, objects::parse_yaml(text, path));
+  if (documents.size() != 1 || objects::find_string(documents[0].value, {"kind"}) != "ModelService")
+    return fail(ErrorCode::kInvalid, "not one document of kind ModelService", path,
+                "give the service's manifest");
+  const Json& document = documents[0].value;
+  core::ServingObjective& objective = service.objective;
+  BERTH_CHECK(
+      read_seconds(document, {"spec", "objective", "ttft", "target"}, path, objective.ttft_s));
+  BERTH_CHECK(
+      read_seconds(document, {"spec", "objective", "tpot", "target"}, path, objective.tpot_s));
+  int percentile = 0;
+  for (const std::string_view of : {"ttft", "tpot"}) {
+    int each = 0;
+    BERTH_CHECK(read_count(document, {"spec", "objective", of, "percentile"}, path, 1, each));
+    percentile = std::max(percentile, each);
+  }
+  if (percentile >= 100)
+    return fail(ErrorCode::kInvalid, fmt::format("percentile {}", percentile), path,
+                "give one below 100: nothing keeps every request inside");
+  if (percentile > 0) objective.attainment = percentile / 100.0;
+  BERTH_CHECK(read_count(document, {"spec", "replicas", "min"}, path, 0, service.min_replicas));
+  BERTH_CHECK(read_count(document, {"spec", "replicas", "max"}, path, 1, service.max_replicas));
+  BERTH_CHECK(read_seconds(document, {"spec", "scaling", "coldStart"}, path, service.cold_start_s));
+  BERTH_CHECK(
+      read_count(document, {"spec", "scaling", "maxInFlight"}, path, 1, service.max_in_flight));
+  if (service.min_replicas > service.max_replicas)
+    return fail(ErrorCode::kInvalid, "replicas.min is above replicas.max", path, "swap them");
+  return {};
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,326 @@
+#include "simulation/fleet/fleet.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <queue>
+
+#include "core/scaling/serving/work_rates.h"
+#include "simulation/fleet/replica_pool.h"
+#include "simulation/fleet/sampling.h"
+
+namespace berth::simulation {
+namespace {
+
+constexpr double kNever = 1e300;
+
+/// A replica is ready, or a stretch of its engine ends.
+struct Happening {
+  double at_s;
+  uint64_t order;  ///< ties go to what was planned first
+  uint32_t slot;
+
+  bool operator>(const Happening& other) const {
+    return at_s != other.at_s ? at_s > other.at_s : order > other.order;
+  }
+};
+
+double p95(std::vector<double>& values) {
+  if (values.empty()) return 0;
+  const auto at = values.begin() + static_cast<long>(values.size() * 95 / 100);
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
+}
+
+class Fleet {
+ public:
+  Fleet(const FleetRun& run, const FleetScaler& scaler)
+      : run_(run),
+        service_(run.service),
+        scaler_(scaler),
+        requests_(run.workload->requests),
+        rates_(core::work_rates(*service_.profile, service_.shapes, service_.objective.tpot_s,
+                                service_.max_in_flight)),
+        pool_(*service_.profile, run.workload->length_s, run.warm_up_s),
+        first_token_s_(requests_.size()) {
+    const auto minutes = static_cast<size_t>(run.workload->length_s / 60) + 1;
+    outcome_.misses_by_minute.resize(minutes);
+    outcome_.arrivals_by_minute.resize(minutes);
+    for (const core::RequestShape& shape : service_.shapes)
+      expected_output_ += shape.output_tokens / static_cast<double>(service_.shapes.size());
+  }
+
+  FleetOutcome play() {
+    for (int i = 0; i < run_.initial_replicas; ++i)
+      pool_.at(pool_.order(-1))->state = Replica::State::kReady;
+    const double end_s = run_.workload->length_s;
+    double next_window_s = service_.window_s, next_tick_s = 0;
+    uint32_t next = 0;
+    while (true) {
+      const double arrival_s = next < requests_.size() ? requests_[next].arrival_s : kNever;
+      const double happening_s = happenings_.empty() ? kNever : happenings_.top().at_s;
+      const double wake_s = queue_.empty() ? kNever : wake_s_;
+      const double now_s =
+          std::min({arrival_s, happening_s, next_window_s, next_tick_s, wake_s, end_s});
+      if (now_s >= end_s) break;
+      if (happening_s == now_s) {
+        const Happening happening = happenings_.top();
+        happenings_.pop();
+        on_happening(happening);
+      } else if (next_window_s == now_s) {
+        close_window(now_s);
+        next_window_s += service_.window_s;
+      } else if (next_tick_s == now_s) {
+        on_tick(now_s);
+        next_tick_s += service_.tick_s;
+      } else if (wake_s == now_s) {
+        dispatch(now_s);
+      } else {
+        on_arrival(next++, now_s);
+      }
+    }
+    return sum_up(end_s);
+  }
+
+ private:
+  bool judged(uint32_t id) const { return requests_[id].arrival_s >= run_.warm_up_s; }
+  size_t minute_of(uint32_t id) const { return static_cast<size_t>(requests_[id].arrival_s / 60); }
+  double work_s(uint32_t id) const {
+    return rates_.work_s(requests_[id].prompt_tokens, expected_output_);
+  }
+  /// How long it may wait to be begun and still be in time.
+  double patience_s(uint32_t id) const {
+    return service_.objective.ttft_s - rates_.prompt_s(requests_[id].prompt_tokens);
+  }
+
+  // Requests.
+
+  void on_arrival(uint32_t id, double now_s) {
+    const FleetRequest& request = requests_[id];
+    sample_.arrivals += 1;
+    sample_.prompt_tokens += request.prompt_tokens;
+    sample_.prompt_tokens2 += static_cast<double>(request.prompt_tokens) * request.prompt_tokens;
+    outcome_.arrivals_by_minute[minute_of(id)] += 1;
+    concurrency_.change(now_s, 1);
+    waiting_.change(now_s, 1);
+    queue_.push_back(id);
+    dispatch(now_s);
+  }
+
+  void dispatch(double now_s) {
+    const bool berth = run_.gateway == FleetGateway::kBerth;
+    wake_s_ = kNever;
+    while (!queue_.empty()) {
+      const uint32_t id = queue_.front();
+      const double waited_s = now_s - requests_[id].arrival_s, patience = patience_s(id);
+      if (berth && waited_s > patience) {
+        leave_queue(now_s);
+        concurrency_.change(now_s, -1);
+        refuse(id);
+        continue;
+      }
+      uint32_t chosen = UINT32_MAX;
+      for (uint32_t slot = 0; slot < pool_.slots(); ++slot) {
+        const Replica* each = pool_.at(slot);
+        if (each == nullptr || each->state != Replica::State::kReady ||
+            each->in_flight >= service_.max_in_flight)
+          continue;
+        if (berth && each->pacer.free_s() > now_s) {
+          wake_s_ = std::min(wake_s_, each->pacer.free_s());
+          continue;
+        }
+        if (chosen == UINT32_MAX || each->outstanding_s < pool_.at(chosen)->outstanding_s)
+          chosen = slot;
+      }
+      if (chosen == UINT32_MAX) return;
+      leave_queue(now_s);
+      Replica& replica = *pool_.at(chosen);
+      replica.pacer.on_dispatch(now_s, work_s(id), waited_s / std::max(1e-3, patience), rates_);
+      submit(id, replica, chosen, now_s);
+    }
+  }
+
+  void leave_queue(double now_s) {
+    queue_.pop_front();
+    waiting_.change(now_s, -1);
+  }
+
+  void submit(uint32_t id, Replica& replica, uint32_t slot, double now_s) {
+    ++replica.in_flight;
+    replica.outstanding_s += work_s(id);
+    replica.engine.submit(id, requests_[id].prompt_tokens, requests_[id].output_tokens);
+    if (replica.busy)
+      plan(slot, replica.begun_s + replica.engine.cut(now_s - replica.begun_s));
+    else
+      begin(slot, now_s);
+  }
+
+  void leave(uint32_t id, Replica& replica, double now_s) {
+    // What is expected of outputs drifts: the last request takes the rest with it.
+    replica.outstanding_s =
+        --replica.in_flight == 0 ? 0 : std::max(0.0, replica.outstanding_s - work_s(id));
+    concurrency_.change(now_s, -1);
+  }
+
+  void on_answered(uint32_t id, Replica& replica, double now_s) {
+    leave(id, replica, now_s);
+    const FleetRequest& request = requests_[id];
+    const double ttft_s = first_token_s_[id] - request.arrival_s;
+    const int gaps = request.output_tokens - 1;
+    const double tpot_s = gaps > 0 ? (now_s - first_token_s_[id]) / gaps : 0;
+    sample_.ended += 1;
+    sample_.output_tokens += request.output_tokens;
+    expected_output_ += 0.002 * (request.output_tokens - expected_output_);
+    const bool in_time = ttft_s <= service_.objective.ttft_s;
+    const bool inside = in_time && tpot_s <= service_.objective.tpot_s;
+    if (!inside) miss(id);
+    if (!judged(id)) return;
+    ttfts_.push_back(ttft_s);
+    if (gaps > 0) tpots_.push_back(tpot_s);
+    outcome_.output_tokens += request.output_tokens;
+    ++(inside ? outcome_.inside : in_time ? outcome_.slow : outcome_.late);
+  }
+
+  void refuse(uint32_t id) {
+    miss(id);
+    if (judged(id)) ++outcome_.refused;
+  }
+
+  void miss(uint32_t id) {
+    sample_.missed += 1;
+    ++outcome_.misses_by_minute[minute_of(id)];
+  }
+
+  // Engines.
+
+  void plan(uint32_t slot, double at_s) {
+    pool_.at(slot)->planned = ++order_;
+    happenings_.push({at_s, order_, slot});
+  }
+
+  void begin(uint32_t slot, double now_s) {
+    Replica& replica = *pool_.at(slot);
+    replica.busy = true;
+    replica.begun_s = now_s;
+    plan(slot, now_s + replica.engine.begin());
+  }
+
+  void on_happening(const Happening& happening) {
+    Replica* replica = pool_.at(happening.slot);
+    if (replica == nullptr || happening.order != replica->planned) return;
+    const double now_s = happening.at_s;
+    if (replica->state == Replica::State::kStarting) {
+      replica->state = Replica::State::kReady;
+      return dispatch(now_s);
+    }
+    const auto& iteration = replica->engine.finish();
+    for (const uint32_t id : iteration.first_token) first_token_s_[id] = now_s;
+    for (const uint32_t id : iteration.finished) on_answered(id, *replica, now_s);
+    for (const uint32_t id : iteration.refused) {
+      leave(id, *replica, now_s);
+      refuse(id);
+    }
+    replica->busy = false;
+    if (!replica->engine.idle())
+      begin(happening.slot, now_s);
+    else if (replica->state == Replica::State::kDraining)
+      pool_.release(happening.slot, now_s);
+    if (!queue_.empty()) dispatch(now_s);
+  }
+
+  // Scaling.
+
+  void on_tick(double now_s) {
+    core::ServiceView view;
+    view.now_s = now_s;
+    view.samples = history_.latest();
+    view.ready = pool_.count(Replica::State::kReady);
+    view.starting = pool_.count(Replica::State::kStarting);
+    const int wanted = scaler_(view);
+    int have = view.ready + view.starting;
+    for (; have < wanted; ++have) grow(now_s);
+    for (; have > wanted; --have) shrink(now_s);
+  }
+
+  void grow(double now_s) {
+    if (Replica* back = pool_.to_take_back(); back != nullptr) {
+      back->state = Replica::State::kReady;
+      return dispatch(now_s);
+    }
+    plan(pool_.order(now_s), now_s + service_.cold_start_s);
+  }
+
+  void shrink(double now_s) {
+    const int64_t slot = pool_.to_give_up();
+    if (slot < 0) return;
+    Replica& replica = *pool_.at(static_cast<uint32_t>(slot));
+    if (replica.state == Replica::State::kStarting || !replica.busy)
+      pool_.release(static_cast<uint32_t>(slot), now_s);
+    else
+      replica.state = Replica::State::kDraining;
+  }
+
+  void close_window(double now_s) {
+    sample_.concurrency = concurrency_.take(now_s, service_.window_s);
+    sample_.waiting = waiting_.take(now_s, service_.window_s);
+    int ready = 0;
+    for (uint32_t slot = 0; slot < pool_.slots(); ++slot) {
+      const Replica* replica = pool_.at(slot);
+      if (replica == nullptr || replica->state == Replica::State::kStarting) continue;
+      ++ready;
+      sample_.kv_used += replica->engine.kv_used();
+      sample_.waiting += static_cast<double>(replica->engine.waiting());
+    }
+    if (ready > 0) sample_.kv_used /= ready;
+    history_.push(sample_);
+    sample_ = {};
+  }
+
+  FleetOutcome sum_up(double end_s) {
+    pool_.release_all(end_s);
+    // What has not ended by the workload's end is neither inside nor outside, unless it is late
+    // already: a fleet that falls behind is not excused.
+    for (const uint32_t id : queue_)
+      if (judged(id) && end_s - requests_[id].arrival_s > service_.objective.ttft_s)
+        ++outcome_.late;
+    outcome_.requests = outcome_.inside + outcome_.refused + outcome_.late + outcome_.slow;
+    outcome_.device_s = pool_.device_s();
+    outcome_.cold_starts = pool_.orders();
+    outcome_.replicas_by_minute = pool_.held_by_minute();
+    outcome_.ttft_p95_s = p95(ttfts_);
+    outcome_.tpot_p95_s = p95(tpots_);
+    return outcome_;
+  }
+
+  const FleetRun& run_;
+  const core::ScaledService& service_;
+  const FleetScaler& scaler_;
+  const std::vector<FleetRequest>& requests_;
+  const core::WorkRates rates_;
+  ReplicaPool pool_;
+  std::vector<double> first_token_s_;
+  std::priority_queue<Happening, std::vector<Happening>, std::greater<>> happenings_;
+  uint64_t order_ = 0;
+  std::deque<uint32_t> queue_;
+  double wake_s_ = kNever;  ///< when a replica may take the next prompt
+  double expected_output_ = 0;
+  core::ServiceSample sample_;
+  SampleHistory history_;
+  TimeAverage concurrency_, waiting_;
+  std::vector<double> ttfts_, tpots_;
+  FleetOutcome outcome_;
+};
+
+}  // namespace
+
+FleetOutcome run_fleet(const FleetRun& run, const FleetScaler& scaler) {
+  return Fleet(run, scaler).play();
+}
+
+FleetOutcome run_fleet(const FleetRun& run, const core::ScalingPolicyRow& policy) {
+  const auto chosen = policy.make(run.service);
+  return run_fleet(run,
+                   [&](const core::ServiceView& view) { return chosen->decide(view).replicas; });
+}
+
+}  // namespace berth::simulation
