@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   globals.clock = &clock;
   berth::cli::add_globals(root, globals);
 
+  berth::cli::add_advise(root, exit_code);
   berth::cli::add_apply(root, globals, exit_code);
   berth::cli::add_completion(root, exit_code);
   berth::cli::add_delete(root, globals, exit_code);
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
   berth::cli::add_simulate(root, exit_code);
   berth::cli::add_status(root, globals, exit_code);
   berth::cli::add_top(root, globals, exit_code);
+  berth::cli::add_tune(root, exit_code);
   berth::cli::add_user(root, globals, exit_code);
   berth::cli::add_version(root, globals, exit_code);
 

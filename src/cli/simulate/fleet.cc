@@ -8,9 +8,8 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include "base/time.h"
 #include "cli/serving/profile_document.h"
-#include "cli/serving/service_document.h"
+#include "cli/serving/service_options.h"
 #include "cli/simulate/commands.h"
 #include "cli/simulate/report/fleet_report.h"
 #include "cli/simulate/runs.h"
@@ -24,10 +23,11 @@ namespace {
 using simulation::FleetOutcome;
 
 struct Options {
-  std::string trace, profile, service, ttft, tpot, cold_start, seeds = "1..3";
+  std::string trace, profile, seeds = "1..3";
+  ServiceOptions service;
   std::vector<std::string> policies;
-  double attainment = 0, days = 7, rate = 8, price = 0;
-  int copies = 1, max_in_flight = 0;
+  double days = 7, rate = 8, price = 0;
+  int copies = 1;
   bool synthetic = false, oracle = false;
   std::string output = "table", report;
 };
@@ -38,32 +38,6 @@ std::string policy_help() {
   for (const core::ScalingPolicyRow& row : core::scaling_policies())
     text += fmt::format("\n{}: {}", row.name, row.idea);
   return text;
-}
-
-Result<> override_seconds(const std::string& flag, const std::string& text, double& seconds) {
-  if (text.empty()) return {};
-  const auto duration = parse_duration(text);
-  if (!duration || duration->ns <= 0)
-    return fail(ErrorCode::kInvalid, fmt::format("`{}` is no time above zero", text), flag,
-                "write 2s or 60ms");
-  seconds = duration->to_seconds();
-  return {};
-}
-
-Result<core::ScaledService> service_of(const Options& options,
-                                       const core::ServingProfile& profile) {
-  core::ScaledService service;
-  service.profile = &profile;
-  service.objective = {.ttft_s = 2, .tpot_s = 0.06, .attainment = 0.95};
-  service.max_in_flight = profile.limits.max_sequences;
-  if (profile.load_s > 0) service.cold_start_s = profile.load_s;
-  if (!options.service.empty()) BERTH_CHECK(read_service(options.service, service));
-  BERTH_CHECK(override_seconds("--ttft", options.ttft, service.objective.ttft_s));
-  BERTH_CHECK(override_seconds("--tpot", options.tpot, service.objective.tpot_s));
-  BERTH_CHECK(override_seconds("--cold-start", options.cold_start, service.cold_start_s));
-  if (options.attainment > 0) service.objective.attainment = options.attainment / 100;
-  if (options.max_in_flight > 0) service.max_in_flight = options.max_in_flight;
-  return service;
 }
 
 Result<simulation::Contender> contender_of(std::string name) {
@@ -174,7 +148,7 @@ Result<> simulate(const Options& options) {
                 "give a request log, or --synthetic for a made-up week");
   BERTH_TRY(const core::ServingProfile profile, read_profile(options.profile));
   simulation::ComparisonRun run;
-  BERTH_TRY(run.service, service_of(options, profile));
+  BERTH_TRY(run.service, resolve_service(options.service, profile));
   BERTH_TRY(run.seeds, parse_seeds(options.seeds));
   for (const std::string& name : options.policies) {
     BERTH_TRY(const simulation::Contender contender, contender_of(name));
@@ -240,18 +214,7 @@ void add_simulate_fleet(CLI::App& simulate_command, int& exit_code) {
   command->add_option("--seeds", options->seeds, "Offsets (or made-up loads) to try: 1..5 or 1,7")
       ->capture_default_str();
   command->add_option("--profile", options->profile, "Profile by `berth profile fit`")->required();
-  command->add_option("--service", options->service,
-                      "ModelService manifest: its objective, bounds and cold start");
-  command->add_option("--ttft", options->ttft, "Objective: time to first token (default 2s)");
-  command->add_option("--tpot", options->tpot, "Objective: time per token after it (default 60ms)");
-  command
-      ->add_option("--attainment", options->attainment,
-                   "Objective: percent of the requests inside both (default 95)")
-      ->check(CLI::Range(1.0, 99.999));
-  command->add_option("--cold-start", options->cold_start,
-                      "From order to ready (default: the profile's load time, else 1m)");
-  command->add_option("--max-in-flight", options->max_in_flight,
-                      "Requests that a replica is given at once (default: its batch limit)");
+  add_service_options(*command, options->service);
   command->add_option("--policy", options->policies, policy_help())
       ->delimiter(',')
       ->capture_default_str();
