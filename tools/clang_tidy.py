@@ -101,12 +101,13 @@ def check_sources(paths: list[str]) -> Iterator[Verdict]:
 
 
 def main() -> int:
-    verdicts = list(check_sources(sys.argv[1:]))
-    bad = [v for v in verdicts if v.findings]
-    for verdict in bad:
-        print(verdict.findings, end="")
+    verdicts = []
+    for verdict in check_sources(sys.argv[1:]):
+        print(verdict.findings, end="", flush=True)
+        verdicts.append(verdict)
+    bad = sum(bool(v.findings) for v in verdicts)
     remembered = sum(v.remembered for v in verdicts)
-    print(f"clang-tidy: {len(verdicts)} sources, {remembered} known to be clean, {len(bad)} with findings")
+    print(f"clang-tidy: {len(verdicts)} sources, {remembered} known to be clean, {bad} with findings")
     return 1 if bad or not verdicts else 0
 
 
