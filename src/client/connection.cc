@@ -1,6 +1,5 @@
 #include "client/connection.h"
 
-#include <charconv>
 #include <cstdlib>
 #include <string_view>
 
@@ -8,6 +7,7 @@
 
 #include "objects/json.h"
 #include "objects/yaml.h"
+#include "platform/http/url.h"
 #include "platform/storage/files.h"
 #include "platform/tls/crypto.h"
 
@@ -27,32 +27,13 @@ const Json* named(const Json& config, std::string_view list, std::string_view na
 }
 
 Result<platform::HttpEndpoint> parse_server(std::string_view url, const std::string& where) {
-  platform::HttpEndpoint endpoint;
-  endpoint.tls = url.starts_with("https://");
-  if (!endpoint.tls && !url.starts_with("http://")) {
-    return fail(ErrorCode::kInvalid, fmt::format("the server `{}` is no http(s) address", url),
+  auto parsed = platform::parse_http_url(url);
+  if (!parsed)
+    return fail(ErrorCode::kInvalid, fmt::format("the server `{}`: {}", url, parsed.error().what),
                 where);
-  }
-  url.remove_prefix(url.find("//") + 2);
-  const size_t slash = url.find('/');
-  if (slash != std::string_view::npos && slash + 1 != url.size()) {
+  if (!parsed->path.empty())
     return fail(ErrorCode::kUnsupported, "a server below a path is not supported", where);
-  }
-  url = url.substr(0, slash);
-  endpoint.port = endpoint.tls ? 443 : 80;
-  const size_t bracket = url.rfind(']');
-  const size_t colon = url.rfind(':');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    const std::string_view port = url.substr(colon + 1);
-    const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
-    if (code != std::errc() || end != port.data() + port.size()) {
-      return fail(ErrorCode::kInvalid, fmt::format("`{}` is no port", port), where);
-    }
-    url = url.substr(0, colon);
-  }
-  if (url.starts_with('[') && url.ends_with(']')) url = url.substr(1, url.size() - 2);
-  endpoint.host = url;
-  return endpoint;
+  return std::move(parsed->endpoint);
 }
 
 /// The PEM text of `KEY-data`, or of the file that `KEY` names, relative to the kubeconfig.
