@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "apiserver/server.h"
+#include "app/build.h"
 #include "app/measured_use.h"
 #include "app/metrics.h"
 #include "app/providers.h"
@@ -25,7 +26,6 @@
 namespace berth::app {
 namespace {
 
-constexpr const char* kBuild = "berth 0.1.0";
 constexpr Duration kOrphanLimit = Duration::seconds(5);
 
 void log_line(bool warning, std::string_view text) {

@@ -10,14 +10,12 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "app/configuration.h"
+#include "app/logs.h"
 #include "app/machine.h"
 #include "app/signals.h"
 
@@ -50,20 +48,6 @@ std::string default_node_name() {
   return dns;
 }
 
-/// `%*` of a log pattern: the message as a JSON string.
-class JsonMessage final : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm&,
-              spdlog::memory_buf_t& out) override {
-    const boost::json::string_view text(message.payload.data(), message.payload.size());
-    const std::string json = boost::json::serialize(text);
-    out.append(json.data(), json.data() + json.size());
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<JsonMessage>();
-  }
-};
-
 /// What is wrong with the path of a cgroup, which is not the root: that is everybody's.
 std::string cgroup_path(const std::string& text) {
   const std::filesystem::path path(text);
@@ -71,18 +55,6 @@ std::string cgroup_path(const std::string& text) {
       path != path.root_path())
     return {};
   return fmt::format("`{}` is not the path of a cgroup, such as /berth", text);
-}
-
-/// Logs go to stderr; stdout has the one line that says where the server is.
-void set_up_logs(const ServeOptions& options) {
-  auto logger = spdlog::stderr_color_mt("berth");
-  logger->set_level(spdlog::level::from_str(options.log_level));
-  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-  formatter->add_flag<JsonMessage>('*').set_pattern(
-      options.log_format == "json" ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":%*})"
-                                   : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v");
-  logger->set_formatter(std::move(formatter));
-  spdlog::set_default_logger(std::move(logger));
 }
 
 int report(const Error& error) {
@@ -139,7 +111,7 @@ void attend(const ServeOptions& options, const Signals& signals, const Clock& cl
 
 int serve(ServeOptions& options, const Clock& clock) {
   const Signals signals;
-  set_up_logs(options);
+  set_up_logs(options.log_level, options.log_format);
   if (!options.config.empty()) {
     auto configuration = load_configuration(options.config);
     if (!configuration) return refuse(configuration.error());
@@ -205,12 +177,7 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
   command->add_option("--service-subnet", machine.service_subnet,
                       "Addresses of Services: 10.96.0.0/16, or the next that is free");
   command->add_flag("--drain", options->drain, "Stop all pods when Berth is stopped");
-  command->add_option("--log-level", options->log_level, "debug, info, warning or error")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-      ->capture_default_str();
-  command->add_option("--log-format", options->log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
+  add_log_options(*command, options->log_level, options->log_format);
   command->footer(
       "Examples:\n"
       "  sudo berth serve\n"
