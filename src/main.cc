@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "app/gateway.h"
 #include "app/image_shelf.h"
 #include "app/serve.h"
 #include "app/system_clock.h"
@@ -29,8 +30,11 @@ int main(int argc, char** argv) {
   berth::cli::add_delete(root, globals, exit_code);
   berth::cli::add_describe(root, globals, exit_code);
   berth::cli::add_explain(root, globals, exit_code);
+  berth::app::add_gateway(root, globals, clock, exit_code);
   berth::cli::add_get(root, globals, exit_code);
   berth::cli::add_image(root, berth::app::image_shelf_opener(clock), clock, exit_code);
+  berth::cli::add_key(root, globals, exit_code);
+  berth::cli::add_load(root, exit_code);
   berth::cli::add_logs(root, globals, exit_code);
   berth::cli::add_plan(root, exit_code);
   berth::cli::add_profile(root, exit_code);

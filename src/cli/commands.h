@@ -18,6 +18,8 @@ void add_delete(CLI::App& root, const Globals& globals, int& exit_code);
 void add_describe(CLI::App& root, const Globals& globals, int& exit_code);
 void add_explain(CLI::App& root, const Globals& globals, int& exit_code);
 void add_get(CLI::App& root, const Globals& globals, int& exit_code);
+void add_key(CLI::App& root, const Globals& globals, int& exit_code);
+void add_load(CLI::App& root, int& exit_code);
 void add_logs(CLI::App& root, const Globals& globals, int& exit_code);
 void add_plan(CLI::App& root, int& exit_code);
 void add_profile(CLI::App& root, int& exit_code);
