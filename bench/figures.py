@@ -18,6 +18,13 @@ class Figures:
         self.rows.append(row)
         print(format_row(row), file=sys.stderr)
 
+    def add_at_least(self, name, value, unit, goal, note=""):
+        """`goal` is the value to reach."""
+        row = {"name": name, "value": value, "unit": unit, "goal": goal, "at_least": True,
+               "met": value >= goal, "note": note}
+        self.rows.append(row)
+        print(format_row(row), file=sys.stderr)
+
     def fall_short(self):
         return [row for row in self.rows if row["met"] is False]
 
@@ -27,7 +34,8 @@ def number(value):
 
 
 def format_row(row):
-    goal = f"goal < {number(row['goal'])}" if row["goal"] is not None else ""
+    sign = ">=" if row.get("at_least") else "<"
+    goal = f"goal {sign} {number(row['goal'])}" if row["goal"] is not None else ""
     verdict = {True: "met", False: "FALLS SHORT", None: ""}[row["met"]]
     return (f"{row['name']:<46} {number(row['value']):>8} {row['unit']:<6} {goal:<12} "
             f"{verdict:<11} {row['note']}").rstrip()
