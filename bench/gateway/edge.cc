@@ -1,9 +1,13 @@
 // The two ends of the gateway's benchmark: a server of event streams, and clients that measure.
 //
-//   edge serve PORT                                  streams `max_tokens` events; "idle": one, then silence
-//   edge rate HOST PORT RATE SECONDS [TOKEN]         open-loop requests of 1 KB; latencies in microseconds
-//   edge sse HOST PORT CONNECTIONS SECONDS [TOKEN]   events received per second
-//   edge idle HOST PORT CONNECTIONS [TOKEN]          opens silent streams, prints how many, waits for stdin
+//   edge serve PORT
+//       streams `max_tokens` events; for a body with "idle" one, then silence
+//   edge rate HOST PORT RATE SECONDS [TOKEN]
+//       open-loop requests of 1 KB; latencies in microseconds
+//   edge sse HOST PORT CONNECTIONS SECONDS [TOKEN]
+//       events received per second
+//   edge idle HOST PORT CONNECTIONS [TOKEN]
+//       opens silent streams, prints how many, waits for a line on stdin
 //
 // One thread, epoll, no library: it must cost less than what it measures.
 
@@ -113,7 +117,8 @@ constexpr std::string_view kStreamHead =
 const std::string kEvent = [] {
   const std::string event =
       "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":1,\"model\":\"m\","
-      "\"choices\":[{\"index\":0,\"text\":\" token\",\"logprobs\":null,\"finish_reason\":null}]}\n\n";
+      "\"choices\":[{\"index\":0,\"text\":\" "
+      "token\",\"logprobs\":null,\"finish_reason\":null}]}\n\n";
   char size[16];
   std::snprintf(size, sizeof size, "%zx\r\n", event.size());
   return size + event + "\r\n";

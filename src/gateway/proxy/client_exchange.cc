@@ -350,10 +350,9 @@ void ClientConnection::write_log(const Exchange& exchange, core::Outcome outcome
       R"({{"time":"{}","request_id":"{}","tenant":"{}","key":"{}","model":{},"path":"{}","status":{},)"
       R"("outcome":"{}","attempts":{},"input_tokens":{},"output_tokens":{},"counted":{},)"
       R"("queue_ms":{:.3f},"ttft_ms":{:.3f},"duration_ms":{:.3f}}})",
-      format_micro_time(shared_.clock->now()), request_id(exchange.id),
-      exchange.tenant->name, exchange.key_id, model, path, status, to_string(outcome),
-      exchange.attempts, use.input_tokens, use.output_tokens, use.counted,
-      ms(exchange.queued.value_or(now - exchange.arrived)),
+      format_micro_time(shared_.clock->now()), request_id(exchange.id), exchange.tenant->name,
+      exchange.key_id, model, path, status, to_string(outcome), exchange.attempts, use.input_tokens,
+      use.output_tokens, use.counted, ms(exchange.queued.value_or(now - exchange.arrived)),
       exchange.first_byte.ns > 0 ? ms(exchange.first_byte - exchange.arrived) : 0.0,
       ms(now - exchange.arrived));
   line += '\n';
