@@ -25,6 +25,9 @@ void ClientConnection::handle_request() {
   const std::string_view target = request.target;
   const std::string_view path = target.substr(0, target.find('?'));
   const bool get = request.method == "GET";
+  // Its answer must have no body, and ours has: the connection ends, so that nobody takes the body
+  // for the next answer.
+  if (request.method == "HEAD") keep_alive_ = false;
   if (request.method == "POST" && is_inference(path)) {
     handle_inference();
     return;

@@ -258,7 +258,8 @@ TEST_F(GatewayTest, PassesAStreamAsItComesAndHidesTheUsageItAskedFor) {
   const std::string rest = ann.read_until("0\r\n\r\n");
   EXPECT_THAT(rest, HasSubstr("[DONE]"));
   EXPECT_THAT(rest, Not(HasSubstr("prompt_tokens")));
-  EXPECT_THAT(ann.post(kAskStream).read_until("none"), StartsWith("")) << "the connection goes on";
+  EXPECT_THAT(ann.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").answer(), HasSubstr("ok"))
+      << "the connection goes on";
 }
 
 TEST_F(GatewayTest, AStreamThatBreaksOffEndsInOneError) {
@@ -367,11 +368,11 @@ TEST_F(GatewayTest, OneWhoFloodsDoesNotKeepOthersWaiting) {
   bob.post(R"({"model":"m","prompt":"from bob"})", as(bob_key));
   expect_metric(R"(berth_gateway_waiting_requests{model="m"} 10)");
   server_.take()->send(json(200, kAnswer));
-  server_.respond([](HttpExchange& e) { e.send(json(200, kAnswer)); });
   const auto second = server_.take();
   ASSERT_TRUE(second);
   EXPECT_THAT(second->request().body, HasSubstr("from bob")) << "Ann had a turn";
   second->send(json(200, kAnswer));
+  for (size_t i = 1; i < flood.size(); ++i) server_.take()->send(json(200, kAnswer));
   EXPECT_THAT(bob.answer(), HasSubstr(kAnswer));
   for (const auto& one : flood) EXPECT_THAT(one->answer(), HasSubstr(kAnswer));
 
