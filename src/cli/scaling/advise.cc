@@ -57,7 +57,7 @@ Result<core::ServingLoad> load_of(const Options& options) {
   }
   BERTH_TRY(const std::string text, read_text_file(options.trace));
   BERTH_TRY(const auto trace, traces::parse_request_log(text, options.trace));
-  const simulation::Workload workload = simulation::superpose(trace, 1, 1);
+  const simulation::RequestLoad workload = simulation::superpose(trace, 1, 1);
   if (workload.requests.empty())
     return fail(ErrorCode::kInvalid, "no requests", options.trace, "give a log with some");
   load.shapes = simulation::shapes_of(workload);

@@ -161,8 +161,7 @@ void add_simulate_cluster(CLI::App& command, int& exit_code) {
   command.footer(std::string(kExamples));
   command.callback([options, &command, &exit_code] {
     if (!command.get_subcommands().empty()) return;
-    const Result<> done = simulate(*options);
-    exit_code = done ? 0 : report(done.error());
+    exit_code = report(simulate(*options));
   });
 }
 

@@ -27,7 +27,7 @@ void reserve_for_heads(Decision& d) {
                                 static_cast<uint32_t>(waiter.tasks.size()))
             .valid())
       continue;
-    const std::optional<Forecast> forecast =
+    const std::optional<ForeseenStart> forecast =
         forecast_start(d.state, d.trial, d.placer, d.entitlements(), waiter.gang, waiter.tasks);
     if (!forecast) continue;
     const Time expires = forecast->start && *forecast->start > d.state.now()

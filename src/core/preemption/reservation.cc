@@ -20,9 +20,9 @@ int64_t expected_end(const State& state, const Task& task) {
 
 }  // namespace
 
-std::optional<Forecast> forecast_start(State& state, Trial& trial, Placer& placer,
-                                       const Entitlements& entitlements, GangId gang,
-                                       std::span<const TaskId> tasks) {
+std::optional<ForeseenStart> forecast_start(State& state, Trial& trial, Placer& placer,
+                                            const Entitlements& entitlements, GangId gang,
+                                            std::span<const TaskId> tasks) {
   std::vector<TaskId> running;
   for (size_t i = 0; i < state.tasks().size(); ++i) {
     const Task& task = state.tasks()[i];
@@ -57,7 +57,7 @@ std::optional<Forecast> forecast_start(State& state, Trial& trial, Placer& place
       placed = std::move(fits);
     }
   }
-  Forecast forecast{std::move(placed), state.now()};
+  ForeseenStart forecast{std::move(placed), state.now()};
   if (low > 0) {
     const int64_t end = expected_end(state, state.task(running[low - 1]));
     forecast.start = end == kUnknown ? std::nullopt : std::optional(Time{end});

@@ -10,7 +10,7 @@
 namespace berth::core {
 
 /// Where and when a gang that cannot be placed now could start when running work has ended.
-struct Forecast {
+struct ForeseenStart {
   std::vector<Placement> placed;
   /// When the last of the work in its way is expected to end; none: some of it has no estimate.
   std::optional<Time> start;
@@ -19,9 +19,9 @@ struct Forecast {
 /// Lets running work end in the order of its expected end (work without an estimate last, the
 /// longest running first) until the gang fits. Nothing where it would not fit even then. The trial
 /// is left as it was.
-std::optional<Forecast> forecast_start(State& state, Trial& trial, Placer& placer,
-                                       const Entitlements& entitlements, GangId gang,
-                                       std::span<const TaskId> tasks);
+std::optional<ForeseenStart> forecast_start(State& state, Trial& trial, Placer& placer,
+                                            const Entitlements& entitlements, GangId gang,
+                                            std::span<const TaskId> tasks);
 
 /// May these tasks start on what is reserved with this expected start? Those that end before, by
 /// their own estimate, and those that can be preempted.

@@ -12,7 +12,7 @@ std::string Contender::name() const {
   return std::string(policy->name) + (gateway == FleetGateway::kPlain ? "+plain" : "");
 }
 
-std::vector<core::RequestShape> shapes_of(const Workload& workload, size_t count) {
+std::vector<core::RequestShape> shapes_of(const RequestLoad& workload, size_t count) {
   std::vector<core::RequestShape> shapes;
   const size_t step = std::max<size_t>(1, workload.requests.size() / count);
   for (size_t i = 0; i < workload.requests.size() && shapes.size() < count; i += step)
@@ -20,7 +20,7 @@ std::vector<core::RequestShape> shapes_of(const Workload& workload, size_t count
   return shapes;
 }
 
-int replicas_for_mean(const Workload& workload, const core::ScaledService& service) {
+int replicas_for_mean(const RequestLoad& workload, const core::ScaledService& service) {
   const core::WorkRates rates = core::work_rates(*service.profile, service.shapes,
                                                  service.objective.tpot_s, service.max_in_flight);
   double work_s = 0;
@@ -35,7 +35,7 @@ Comparison compare_fleets(const ComparisonRun& run) {
   for (const Contender& contender : run.contenders)
     comparison.contenders.push_back({contender.name(), {}, {}});
   for (const uint64_t seed : run.seeds) {
-    Workload workload = run.workload(seed);
+    RequestLoad workload = run.workload(seed);
     const double lead_in_s = std::min(run.lead_in_s, workload.length_s);
     if (lead_in_s > 0) workload = with_lead_in(workload, lead_in_s);
     FleetRun fleet;

@@ -34,7 +34,7 @@ struct ComparisonRun {
   core::ScaledService service;  ///< without shapes: they are taken from each workload
   std::vector<Contender> contenders;
   std::vector<uint64_t> seeds;
-  std::function<Workload(uint64_t seed)> workload;
+  std::function<RequestLoad(uint64_t seed)> workload;
   /// The workload wraps: its end is played before its beginning so that policies have seen
   /// something when they are first judged.
   double lead_in_s = 600;
@@ -46,9 +46,9 @@ struct ComparisonRun {
 Comparison compare_fleets(const ComparisonRun& run);
 
 /// Lengths of requests spread evenly over a workload.
-std::vector<core::RequestShape> shapes_of(const Workload& workload, size_t count = 64);
+std::vector<core::RequestShape> shapes_of(const RequestLoad& workload, size_t count = 64);
 
 /// Replicas that the mean load of a workload needs, with a tenth to spare.
-int replicas_for_mean(const Workload& workload, const core::ScaledService& service);
+int replicas_for_mean(const RequestLoad& workload, const core::ScaledService& service);
 
 }  // namespace berth::simulation

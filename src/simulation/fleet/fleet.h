@@ -45,7 +45,7 @@ enum class FleetGateway {
 };
 
 struct FleetRun {
-  const Workload* workload = nullptr;
+  const RequestLoad* workload = nullptr;
   core::ScaledService service;
   int initial_replicas = 1;  ///< ready at the start
   double warm_up_s = 0;

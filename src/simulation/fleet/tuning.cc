@@ -24,7 +24,7 @@ constexpr std::array kParameters = {
 /// One part of the workload with what came before it as lead-in.
 class Part {
  public:
-  Part(const Workload& workload, const core::ScaledService& service, double from_s, double to_s)
+  Part(const RequestLoad& workload, const core::ScaledService& service, double from_s, double to_s)
       : service_(service) {
     const double lead_in_s = std::min(from_s, 900.0);
     workload_ = part_of(workload, from_s - lead_in_s, to_s);
@@ -44,7 +44,7 @@ class Part {
 
  private:
   core::ScaledService service_;
-  Workload workload_;
+  RequestLoad workload_;
   double warm_up_s_ = 0;
 };
 
@@ -64,7 +64,7 @@ bool TunedPolicy::proven(double attainment) const {
            after_held_out.attainment() > before_held_out.attainment()));
 }
 
-TunedPolicy tune_policy(const Workload& workload, const core::ScaledService& service,
+TunedPolicy tune_policy(const RequestLoad& workload, const core::ScaledService& service,
                         double share) {
   const double split_s = workload.length_s * share;
   const Part searched(workload, service, 0, split_s);

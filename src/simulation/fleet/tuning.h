@@ -21,7 +21,7 @@ struct TunedPolicy {
 /// other, each over a few values, twice around (coordinate descent). Better is: the objective kept
 /// with half of the misses it allows to spare, with the fewest device-hours; where nothing keeps
 /// that, the highest attainment.
-TunedPolicy tune_policy(const Workload& workload, const core::ScaledService& service,
+TunedPolicy tune_policy(const RequestLoad& workload, const core::ScaledService& service,
                         double share = 0.6);
 
 }  // namespace berth::simulation

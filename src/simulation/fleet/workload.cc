@@ -29,8 +29,8 @@ struct FlashCrowd {
 
 }  // namespace
 
-Workload superpose(std::span<const traces::ServedRequest> trace, int copies, uint64_t seed) {
-  Workload workload;
+RequestLoad superpose(std::span<const traces::ServedRequest> trace, int copies, uint64_t seed) {
+  RequestLoad workload;
   if (trace.empty()) return workload;
   // The gap that the last request would leave closes the circle.
   const double last_s = trace.back().arrival_s;
@@ -50,8 +50,8 @@ Workload superpose(std::span<const traces::ServedRequest> trace, int copies, uin
   return workload;
 }
 
-Workload part_of(const Workload& workload, double from_s, double to_s) {
-  Workload part;
+RequestLoad part_of(const RequestLoad& workload, double from_s, double to_s) {
+  RequestLoad part;
   part.length_s = to_s - from_s;
   for (FleetRequest request : workload.requests) {
     if (request.arrival_s < from_s || request.arrival_s >= to_s) continue;
@@ -61,8 +61,8 @@ Workload part_of(const Workload& workload, double from_s, double to_s) {
   return part;
 }
 
-Workload with_lead_in(const Workload& workload, double lead_s) {
-  Workload longer = part_of(workload, workload.length_s - lead_s, workload.length_s);
+RequestLoad with_lead_in(const RequestLoad& workload, double lead_s) {
+  RequestLoad longer = part_of(workload, workload.length_s - lead_s, workload.length_s);
   longer.length_s = workload.length_s + lead_s;
   for (FleetRequest request : workload.requests) {
     request.arrival_s += lead_s;
@@ -71,13 +71,13 @@ Workload with_lead_in(const Workload& workload, double lead_s) {
   return longer;
 }
 
-Workload synthetic_week(const SyntheticWeek& shape, uint64_t seed) {
+RequestLoad synthetic_week(const SyntheticWeek& shape, uint64_t seed) {
   Rng rng(seed);
   std::vector<FlashCrowd> crowds;
   for (int i = 0; i < shape.flash_crowds; ++i)
     crowds.push_back({rng.uniform() * shape.length_s, 30 + rng.uniform() * 150,
                       120 + rng.uniform() * 780, 60 + rng.uniform() * 240});
-  Workload workload;
+  RequestLoad workload;
   workload.length_s = shape.length_s;
   // Gaps of one renewal process at rate 1, stretched by the rate of the moment.
   const double gap_shape = 1 / (shape.gap_cv * shape.gap_cv);

@@ -16,7 +16,7 @@ struct FleetRequest {
 };
 
 /// Requests of a service, sorted by arrival, all in [0, length_s).
-struct Workload {
+struct RequestLoad {
   std::vector<FleetRequest> requests;
   double length_s = 0;
 };
@@ -24,14 +24,14 @@ struct Workload {
 /// `copies` of a trace on top of each other, each begun at an offset of its own, drawn uniformly by
 /// the seed (one copy: offset 0). What runs over the trace's end wraps to its beginning, so the
 /// total is the same for every seed. A copy is a tenant.
-Workload superpose(std::span<const traces::ServedRequest> trace, int copies, uint64_t seed);
+RequestLoad superpose(std::span<const traces::ServedRequest> trace, int copies, uint64_t seed);
 
 /// The first part of a workload and the rest, as workloads of their own.
-Workload part_of(const Workload& workload, double from_s, double to_s);
+RequestLoad part_of(const RequestLoad& workload, double from_s, double to_s);
 
 /// The workload with its own last `lead_s` seconds before it: what a policy has seen when it is
 /// first judged, of a workload that wraps.
-Workload with_lead_in(const Workload& workload, double lead_s);
+RequestLoad with_lead_in(const RequestLoad& workload, double lead_s);
 
 /// A service's days, made by a seed: a daily wave with quieter weekends, arrivals in bursts, and
 /// flash crowds that come and go within minutes.
@@ -45,6 +45,6 @@ struct SyntheticWeek {
   double prompt_mean = 1024, prompt_cv = 1;
   double output_mean = 192, output_cv = 0.8;
 };
-Workload synthetic_week(const SyntheticWeek& shape, uint64_t seed);
+RequestLoad synthetic_week(const SyntheticWeek& shape, uint64_t seed);
 
 }  // namespace berth::simulation

@@ -24,9 +24,9 @@ const core::ServingProfile& profile() {
   return profile;
 }
 
-Workload poisson(double rate, double length_s, uint64_t seed) {
+RequestLoad poisson(double rate, double length_s, uint64_t seed) {
   Rng rng(seed);
-  Workload workload{{}, length_s};
+  RequestLoad workload{{}, length_s};
   for (double now_s = rng.exponential(1 / rate); now_s < length_s;
        now_s += rng.exponential(1 / rate))
     workload.requests.push_back(
@@ -34,7 +34,7 @@ Workload poisson(double rate, double length_s, uint64_t seed) {
   return workload;
 }
 
-FleetRun run_of(const Workload& workload, int replicas) {
+FleetRun run_of(const RequestLoad& workload, int replicas) {
   FleetRun run;
   run.workload = &workload;
   run.service.profile = &profile();
@@ -49,7 +49,7 @@ FleetScaler always(int replicas) {
 }
 
 TEST(Fleet, OneReplicaBehindAPlainGatewayIsTheReplayedEngine) {
-  const Workload workload = poisson(4, 300, 3);
+  const RequestLoad workload = poisson(4, 300, 3);
   FleetRun run = run_of(workload, 1);
   run.gateway = FleetGateway::kPlain;
   const FleetOutcome outcome = run_fleet(run, always(1));
@@ -72,7 +72,7 @@ TEST(Fleet, OneReplicaBehindAPlainGatewayIsTheReplayedEngine) {
 }
 
 TEST(Fleet, EveryRequestHasOneOutcomeAndRunsAreEqual) {
-  const Workload workload = poisson(30, 300, 5);
+  const RequestLoad workload = poisson(30, 300, 5);
   const FleetRun run = run_of(workload, 2);
   const FleetOutcome one = run_fleet(run, *core::find_scaling_policy("queueing"));
   const FleetOutcome two = run_fleet(run, *core::find_scaling_policy("queueing"));
@@ -84,7 +84,7 @@ TEST(Fleet, EveryRequestHasOneOutcomeAndRunsAreEqual) {
 }
 
 TEST(Fleet, AReplicaIsPaidForFromItsOrderAndReadyAColdStartLater) {
-  Workload workload{{{100, 10, 2, 0}}, 200};
+  RequestLoad workload{{{100, 10, 2, 0}}, 200};
   FleetRun run = run_of(workload, 0);
   run.service.cold_start_s = 60;
   run.gateway = FleetGateway::kPlain;
@@ -100,7 +100,7 @@ TEST(Fleet, AReplicaIsPaidForFromItsOrderAndReadyAColdStartLater) {
 }
 
 TEST(Fleet, ScalingDownDrainsAndCutsNothing) {
-  Workload workload{{{1, 100, 400, 0}}, 100};
+  RequestLoad workload{{{1, 100, 400, 0}}, 100};
   FleetRun run = run_of(workload, 1);
   const FleetOutcome outcome =
       run_fleet(run, [](const core::ServiceView& view) { return view.now_s < 5 ? 1 : 0; });
@@ -110,7 +110,7 @@ TEST(Fleet, ScalingDownDrainsAndCutsNothing) {
 }
 
 TEST(Fleet, WhatCannotBeginInTimeIsRefused) {
-  const Workload workload = poisson(60, 120, 7);
+  const RequestLoad workload = poisson(60, 120, 7);
   const FleetOutcome paced = run_fleet(run_of(workload, 1), always(1));
   EXPECT_GT(paced.refused, 0);
   FleetRun plain = run_of(workload, 1);
@@ -121,7 +121,7 @@ TEST(Fleet, WhatCannotBeginInTimeIsRefused) {
 }
 
 TEST(Oracle, NeedsNoMoreThanAStaticFleetAndAttainsAsMuch) {
-  Workload workload = poisson(10, 1200, 1);
+  RequestLoad workload = poisson(10, 1200, 1);
   for (const FleetRequest& request : poisson(50, 300, 2).requests) {
     workload.requests.push_back(request);
     workload.requests.back().arrival_s += 600;
@@ -146,7 +146,7 @@ TEST(Superpose, WrapsAndKeepsEveryRequest) {
     trace[i].arrival_s = static_cast<double>(i);
     trace[i].prompt_tokens = trace[i].output_tokens = 1;
   }
-  const Workload workload = superpose(trace, 3, 8);
+  const RequestLoad workload = superpose(trace, 3, 8);
   EXPECT_EQ(workload.requests.size(), 30u);
   for (size_t i = 1; i < workload.requests.size(); ++i)
     EXPECT_LE(workload.requests[i - 1].arrival_s, workload.requests[i].arrival_s);
@@ -159,10 +159,10 @@ TEST(SyntheticWeek, HasItsRateAndItsWave) {
   shape.length_s = 2 * 86'400;
   shape.mean_rate_per_s = 1;
   shape.flash_crowds = 0;
-  const Workload workload = synthetic_week(shape, 1);
+  const RequestLoad workload = synthetic_week(shape, 1);
   EXPECT_NEAR(static_cast<double>(workload.requests.size()), shape.length_s, 0.1 * shape.length_s);
-  const Workload night = part_of(workload, 86'400 - 3600, 86'400 + 3600);
-  const Workload noon = part_of(workload, 1.5 * 86'400 - 3600, 1.5 * 86'400 + 3600);
+  const RequestLoad night = part_of(workload, 86'400 - 3600, 86'400 + 3600);
+  const RequestLoad noon = part_of(workload, 1.5 * 86'400 - 3600, 1.5 * 86'400 + 3600);
   EXPECT_GT(noon.requests.size(), 3 * night.requests.size());
 }
 

@@ -12,7 +12,7 @@ TEST(TunePolicy, FindsSavingsOnASmoothLoadAndProvesThem) {
   profile.cost =
       core::LinearCost{.base_s = 0.0133, .per_sequence_s = 4.2e-5, .per_token_s = 3.1e-5};
   profile.limits.max_sequences = 128;
-  Workload workload{{}, 1500};
+  RequestLoad workload{{}, 1500};
   Rng rng(2);
   for (double now_s = 0; now_s < workload.length_s; now_s += rng.exponential(0.06))
     workload.requests.push_back({now_s, 2500, 40, 0});
