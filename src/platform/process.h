@@ -58,7 +58,7 @@ struct ProcessOptions {
   /// `run_process` only: `settle_orphans` of the next Berth waits for it when this one is killed.
   /// False for what may take as long as it likes and changes nothing of Berth's.
   bool settles = true;
-  Reaper* reaper = nullptr;       ///< for programs that run often; outlives the call. May be null
+  Reaper* reaper = nullptr;  ///< for programs that run often; outlives the call. May be null
 
   /// PATH (the usual directories), HOME and LANG.
   static std::vector<std::string> minimal_environment();
