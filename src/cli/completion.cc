@@ -89,7 +89,8 @@ Words words_of(const CLI::App& root) {
     add_command_words(*command, command->get_name(), words, with_values);
   }
   for (const std::string& name : with_values) append(words.with_values, name, "|");
-  for (const objects::Kind* kind : objects::Registry::built_in()->kinds()) {
+  const std::unique_ptr<objects::Registry> registry = objects::Registry::built_in();
+  for (const objects::Kind* kind : registry->kinds()) {
     if (kind->plural.empty() || kind->group == "metrics.k8s.io") continue;
     append(words.kinds, kind->plural);
   }

@@ -125,7 +125,8 @@ Message schema(const JsonObject& json) {
 
 /// A `ParametersItem`: a parameter of the query or the path.
 Message parameter(const JsonObject& json) {
-  const bool in_path = find_string(json, {"in"}) == "path";
+  const Json* in = json.if_contains("in");
+  const bool in_path = in != nullptr && *in == "path";
   Message sub;
   sub.flag_of(1, json, "required");
   sub.text_of(2, json, "in");
@@ -141,8 +142,9 @@ Message parameter(const JsonObject& json) {
 }
 
 void parameters(Message& out, uint32_t number, const JsonObject& json) {
-  for (const Json& item : find_array(json, {"parameters"}))
-    out.message(number, parameter(item.as_object()));
+  const Json* list = json.if_contains("parameters");
+  if (list == nullptr) return;
+  for (const Json& item : list->as_array()) out.message(number, parameter(item.as_object()));
 }
 
 Message responses(const JsonObject& json) {

@@ -157,5 +157,13 @@ TEST_F(DiscoveryTest, OpenApiV2AsProtobuf) {
   EXPECT_EQ(bytes, expected);
 }
 
+TEST_F(DiscoveryTest, OpenApiV2AsProtobufIsWhole) {
+  const std::string bytes = openapi_v2_protobuf(openapi_v2(*registry_));
+  for (const std::string_view part :
+       {"/apis/apps/v1/namespaces/{namespace}/deployments/{name}", "fieldValidation",
+        "application/apply-patch+yaml", "io.k8s.api.core.v1.Pod", "x-kubernetes-patch-merge-key"})
+    EXPECT_TRUE(bytes.contains(part)) << part;
+}
+
 }  // namespace
 }  // namespace berth::objects
