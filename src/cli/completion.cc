@@ -65,7 +65,11 @@ void add_command_words(const CLI::App& command, const std::string& path, Words& 
     words.fish += fmt::format("complete -c berth -n '{}'", condition);
     for (const std::string& name : option->get_lnames()) words.fish += " -l " + name;
     for (const std::string& name : option->get_snames()) words.fish += " -s " + name;
-    words.fish += fmt::format("{} -d {}\n", option->get_type_size() == 0 ? "" : " -r",
+    const bool is_format = option->check_lname("output");
+    words.fish += fmt::format("{} -d {}\n",
+                              is_format                      ? " -x -a 'json yaml wide name'"
+                              : option->get_type_size() == 0 ? ""
+                                                             : " -r",
                               quoted_for_fish(option->get_description()));
   }
   std::string below;
@@ -167,12 +171,11 @@ end
 complete -c berth -f
 complete -c berth -n __fish_use_subcommand -a "{commands}"
 complete -c berth -n __fish_use_subcommand -l kubeconfig -r -F
-complete -c berth -s n -l namespace -r -a "(__berth_names namespaces)"
+complete -c berth -s n -l namespace -x -a "(__berth_names namespaces)"
 {fish}for command in get describe delete explain scale
   complete -c berth -n "__fish_seen_subcommand_from $command; and not __berth_kind >/dev/null" -a "{kinds}"
   complete -c berth -n "__fish_seen_subcommand_from $command; and __berth_kind >/dev/null" -a "(__berth_names (__berth_kind))"
 end
-complete -c berth -n "__fish_seen_subcommand_from get describe" -s o -l output -r -a "json yaml wide name"
 complete -c berth -n "__fish_seen_subcommand_from logs" -a "(__berth_names pods)"
 complete -c berth -n "__fish_seen_subcommand_from completion" -a "bash zsh fish"
 complete -c berth -n "__fish_seen_subcommand_from apply" -F
