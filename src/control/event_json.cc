@@ -67,12 +67,14 @@ BERTH_FIELDS(GangUpsert, F(name) F(queue) F(priority) F(min) F(max) F(topology_k
 BERTH_FIELDS(GangRemove, F(name));
 BERTH_FIELDS(TaskUpsert, F(name) F(ns) F(gang) F(queue) F(managed) F(gated) F(preemptible)
                              F(restartable) F(backfilled) F(priority) F(shape) F(labels) F(created)
-                                 F(expected_duration) F(last_checkpoint) F(phase) F(node) F(devices)
-                                     F(started) F(grace) F(release_by) F(released_for));
-BERTH_FIELDS(TaskRemove, F(name));
+                                 F(owner) F(expected_duration) F(last_checkpoint) F(phase) F(node)
+                                     F(devices) F(started) F(grace) F(release_by) F(released_for));
+BERTH_FIELDS(TaskRemove, F(name) F(completed));
 BERTH_FIELDS(BindDone, F(task) F(ok));
 BERTH_FIELDS(PolicySet, F(profile) F(accelerator_weights_milli) F(default_times) F(lost_work_cap)
-                            F(intent_timeout));
+                            F(intent_timeout) F(usage_half_life));
+BERTH_FIELDS(QueueUsage, F(queue) F(decayed) F(as_of));
+BERTH_FIELDS(OwnerDurations, F(owner) F(milliseconds));
 BERTH_FIELDS(PlanCommit, F(plan) F(actions));
 
 BERTH_FIELDS(PlaceSpec, F(task) F(node) F(devices));
@@ -92,9 +94,10 @@ BERTH_FIELDS(Plan, F(id) F(actions) F(waiting) F(next_wakeup));
 #undef F
 #undef BERTH_FIELDS
 
-constexpr const char* kEventKinds[] = {"tick",        "node",   "nodeRemove", "usage", "queue",
-                                       "queueRemove", "gang",   "gangRemove", "task",  "taskRemove",
-                                       "bindDone",    "policy", "commit"};
+constexpr const char* kEventKinds[] = {"tick",   "node",        "nodeRemove",    "usage",
+                                       "queue",  "queueRemove", "gang",          "gangRemove",
+                                       "task",   "taskRemove",  "bindDone",      "policy",
+                                       "commit", "queueUsage",  "ownerDurations"};
 static_assert(std::size(kEventKinds) == std::variant_size_v<Event>);
 constexpr const char* kActionKinds[] = {"bind",  "evict",   "persistIntent", "clearIntent",
                                         "claim", "unclaim", "markBlocked",   "markBroken"};

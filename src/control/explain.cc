@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "control/cycle.h"
+#include "control/prediction.h"
 #include "core/model/trial.h"
 #include "core/placement/constraints/feasibility.h"
 #include "core/placement/placer.h"
@@ -184,15 +185,29 @@ class ChangeSearch {
     }
   }
 
+  /// How sure that is, where it is learned from the past and not only said.
+  std::string interval() const {
+    const auto prediction = predict_start(state_, seed_, gang_);
+    if (!prediction || prediction->learned == 0) return " by their own estimates";
+    return fmt::format(
+        "; with 50% between {} and {}, with 90% between {} and {}, by how long earlier work of the "
+        "owners of {} of the {} that run took",
+        format_time(prediction->from_50), format_time(prediction->to_50),
+        format_time(prediction->from_90), format_time(prediction->to_90), prediction->learned,
+        prediction->learned + prediction->given);
+  }
+
   /// The earliest time by which enough will have ended, where how long it takes is known.
   void wait() {
     std::vector<std::pair<Time, TaskId>> ends;
     for (size_t i = 0; i < state_.tasks().size(); ++i) {
       const Task& task = state_.tasks()[i];
       if (!task.holds_place() || task.gang == gang_) continue;
-      const Time end = task.phase == TaskPhase::kReleasing ? task.release_by
-                                                           : task.started + task.expected_duration;
-      if (task.phase != TaskPhase::kReleasing && task.expected_duration.ns == 0) continue;
+      const auto belief = state_.duration_of(task);
+      if (task.phase != TaskPhase::kReleasing && !belief) continue;
+      const Time end = task.phase == TaskPhase::kReleasing
+                           ? task.release_by
+                           : task.started + belief->at_most(0.5, state_.now() - task.started);
       // What has outlived its estimate may end at any time: when is not known.
       if (end > state_.now()) ends.emplace_back(end, TaskId{static_cast<uint32_t>(i)});
     }
@@ -220,9 +235,8 @@ class ChangeSearch {
     const std::string others =
         high > 1 ? fmt::format(" and {} more are", high - 1) : std::string(" is");
     changes_.push_back({Change::Kind::kWait,
-                        fmt::format("wait until {}, when {}{} expected to have ended by their own "
-                                    "estimates",
-                                    format_time(end), state_.task(last).name, others),
+                        fmt::format("wait until {}, when {}{} expected to have ended{}",
+                                    format_time(end), state_.task(last).name, others, interval()),
                         ended(high)});
   }
 

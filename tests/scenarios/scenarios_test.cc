@@ -74,7 +74,8 @@ class Scenario {
         {"gone", &Scenario::on_gone},       {"stopped", &Scenario::on_stopped},
         {"lost", &Scenario::on_lost},       {"sample", &Scenario::on_sample},
         {"unbound", &Scenario::on_unbound}, {"checkpoint", &Scenario::on_checkpoint},
-        {"refuse", &Scenario::on_refuse},   {"weigh", &Scenario::on_weigh},
+        {"refuse", &Scenario::on_refuse},   {"usage-half-life", &Scenario::on_half_life},
+        {"weigh", &Scenario::on_weigh},
     };
     const auto found = kSteps.find(line.verb);
     ASSERT_TRUE(found != kSteps.end()) << at(line) << "unknown step `" << line.verb << "`";
@@ -115,6 +116,14 @@ class Scenario {
   void on_profile(Line& line) {
     PolicySet policy = state_.policy();
     policy.profile = name(line);
+    state_.apply(policy);
+  }
+
+  void on_half_life(Line& line) {
+    PolicySet policy = state_.policy();
+    const auto half_life = parse_duration(name(line));
+    ASSERT_TRUE(half_life) << at(line);
+    policy.usage_half_life = *half_life;
     state_.apply(policy);
   }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 
 #include <CLI/CLI.hpp>
 #include <boost/json/serialize.hpp>
@@ -26,6 +27,7 @@ struct Options {
   std::vector<std::string> policies = {"berth"};
   std::string seeds = "1";
   bool resample = false;
+  bool predict = false;
   std::string failures;
   std::string repair = "1h";
   std::string output = "table";
@@ -72,9 +74,18 @@ Result<simulation::Workload> read_workload(const Options& options) {
   return simulation::make_workload(nodes, jobs, queues);
 }
 
-Result<core::PolicySet> policy_of(const std::string& name) {
+/// `NAME[+decay=24h]`.
+Result<core::PolicySet> policy_of(const std::string& text) {
   core::PolicySet policy;
+  const std::vector<std::string_view> parts = split(text, '+');
+  const std::string name(parts.front());
   policy.profile = name;
+  for (std::string_view option : std::span(parts).subspan(1)) {
+    if (!option.starts_with("decay="))
+      return fail(ErrorCode::kInvalid, fmt::format("`{}` is no option of a policy", option),
+                  "--policy", "write for example berth+decay=24h");
+    BERTH_TRY(policy.usage_half_life, positive(std::string(option.substr(6)), "--policy"));
+  }
   if (core::make_placer(name, 0) == nullptr) {
     std::string known;
     for (std::string_view profile : core::placement_profiles())
@@ -102,8 +113,9 @@ Result<> simulate(const Options& options) {
     for (uint64_t seed : seeds) {
       const simulation::Workload drawn =
           options.resample ? simulation::resampled(workload, seed) : workload;
-      BERTH_TRY(simulation::ClusterResult result,
-                simulation::run_cluster({&drawn, policy, seed, failures}, clock));
+      BERTH_TRY(
+          simulation::ClusterResult result,
+          simulation::run_cluster({&drawn, policy, seed, failures, 200, options.predict}, clock));
       if (!options.schedule.empty()) schedule += schedule_lines(name, seed, drawn, result);
       outcome.by_seed.emplace_back(seed, std::move(result));
     }
@@ -139,13 +151,18 @@ void add_simulate_cluster(CLI::App& command, int& exit_code) {
       ->check(CLI::IsMember({"cpu", "gpu"}))
       ->capture_default_str();
   command
-      .add_option("--policy", options->policies,
-                  "Placement policies, to be compared side by side (docs/policies.md)")
+      .add_option(
+          "--policy", options->policies,
+          "Placement policies, to be compared side by side (docs/policies.md); with +decay=24h "
+          "what queues borrowed counts against them, half as much each day")
       ->delimiter(',')
       ->capture_default_str();
   command.add_option("--seeds", options->seeds, "Seeds: 1..10 or 1,2,3")->capture_default_str();
   command.add_flag("--resample", options->resample,
                    "For each seed, draw as many jobs and gaps between them with replacement");
+  command.add_flag("--predict", options->predict,
+                   "Predict the start of each job that is the first of its queue to wait, from how "
+                   "long its owners' earlier jobs took, and count how often the intervals hold");
   command.add_option("--failures", options->failures,
                      "Mean time between failures of a node, for example 720h; none fails without");
   command.add_option("--repair", options->repair, "Mean time until it is back")

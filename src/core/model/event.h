@@ -116,6 +116,8 @@ struct TaskUpsert {
   ShapeSpec shape{};
   std::vector<std::pair<std::string, std::string>> labels{};
   Time created{};
+  /// Whose past says how long this takes, where `expected_duration` does not; may be empty.
+  std::string owner{};
   Duration expected_duration{};
   Time last_checkpoint{};
   TaskPhase phase = TaskPhase::kPending;
@@ -129,7 +131,23 @@ struct TaskUpsert {
 };
 struct TaskRemove {
   std::string name{};
+  bool completed = false;  ///< it did what it was to do: how long that took is remembered
   bool operator==(const TaskRemove&) const = default;
+};
+
+/// What a queue has used in the past, as it was kept in its status: read when Berth starts.
+struct QueueUsage {
+  std::string queue{};
+  int64_t decayed = 0;  ///< see Queue::decayed
+  Time as_of{};
+  bool operator==(const QueueUsage&) const = default;
+};
+
+/// How long an owner's work took, as it was kept: read when Berth starts.
+struct OwnerDurations {
+  std::string owner{};
+  std::vector<int64_t> milliseconds{};  ///< oldest first
+  bool operator==(const OwnerDurations&) const = default;
 };
 
 /// What became of a Bind. A failure puts the task back to kPending.
@@ -150,6 +168,9 @@ struct PolicySet {
   QueueTimes default_times{};
   Duration lost_work_cap = Duration::hours(24);
   Duration intent_timeout = Duration::seconds(30);
+  /// What a queue borrowed counts against its weight, half as much after each of these; 0: the past
+  /// does not count.
+  Duration usage_half_life{};
   bool operator==(const PolicySet&) const = default;
 };
 
@@ -166,8 +187,8 @@ struct Tick {
   bool operator==(const Tick&) const = default;
 };
 
-using Event =
-    std::variant<Tick, NodeUpsert, NodeRemove, UsageWindow, QueueUpsert, QueueRemove, GangUpsert,
-                 GangRemove, TaskUpsert, TaskRemove, BindDone, PolicySet, PlanCommit>;
+using Event = std::variant<Tick, NodeUpsert, NodeRemove, UsageWindow, QueueUpsert, QueueRemove,
+                           GangUpsert, GangRemove, TaskUpsert, TaskRemove, BindDone, PolicySet,
+                           PlanCommit, QueueUsage, OwnerDurations>;
 
 }  // namespace berth::core

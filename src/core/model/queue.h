@@ -80,6 +80,10 @@ struct Queue {
   int64_t pending_memory_bytes = 0;
   int64_t pending_device_milli = 0;
   uint32_t pending_tasks = 0;
+
+  /// What it borrowed so far, decayed: millionths of the cluster (of its dominant dimension) times
+  /// milliseconds. State counts it while PolicySet::usage_half_life is set.
+  int64_t decayed = 0;
 };
 
 }  // namespace berth::core

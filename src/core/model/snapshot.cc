@@ -63,7 +63,7 @@ uint64_t State::hash() const {
     hash.add(task.devices).add(task.charged_milli).add(hash_time(task.created));
     hash.add(hash_time(task.started)).add(hash_time(task.release_by));
     hash.add(hash_time(task.last_checkpoint)).add(task.released_for);
-    hash.add(static_cast<uint64_t>(task.expected_duration.ns));
+    hash.add(static_cast<uint64_t>(task.expected_duration.ns)).add(names_.text(task.owner));
     sum += hash.value();
   }
   for (const Gang& gang : gangs_) {
@@ -98,6 +98,13 @@ uint64_t State::hash() const {
     hash.add(static_cast<uint64_t>(queue.pending_cpu_milli)).add(queue.pending_tasks);
     hash.add(static_cast<uint64_t>(queue.pending_memory_bytes));
     hash.add(static_cast<uint64_t>(queue.pending_device_milli));
+    hash.add(static_cast<uint64_t>(queue.decayed));
+    sum += hash.value();
+  }
+  for (const auto& [owner, past] : durations_.owners()) {
+    Hash hash;
+    hash.add(owner);
+    for (int64_t each : past.milliseconds) hash.add(static_cast<uint64_t>(each));
     sum += hash.value();
   }
   for (const HeldClaim& claim : claims_) {
@@ -176,6 +183,7 @@ TaskUpsert State::describe(TaskId id) const {
   for (const Label& label : labels(t.labels))
     event.labels.emplace_back(names_.text(label.key), names_.text(label.value));
   event.created = t.created;
+  event.owner = names_.text(t.owner);
   event.expected_duration = t.expected_duration;
   event.last_checkpoint = t.last_checkpoint;
   event.grace = t.grace;
@@ -197,6 +205,17 @@ std::vector<Event> State::snapshot() const {
   events.push_back(policy_);
   for (uint32_t i = 0; i < queues_.size(); ++i)
     if (queues_[i].alive) events.push_back(describe(QueueId{i}));
+  for (const Queue& queue : queues_)
+    if (queue.alive && queue.decayed > 0)
+      events.push_back(QueueUsage{queue.name, queue.decayed, now_});
+  // In the order in which they were last heard of: the next to be forgotten is the same.
+  std::vector<std::pair<uint64_t, const std::string*>> owners;
+  for (const auto& [owner, past] : durations_.owners()) owners.emplace_back(past.heard, &owner);
+  std::sort(owners.begin(), owners.end());
+  for (const auto& [heard, owner] : owners) {
+    const std::span<const int64_t> past = durations_.of(*owner);
+    events.push_back(OwnerDurations{*owner, {past.begin(), past.end()}});
+  }
 
   UsageWindow window;
   for (uint32_t i = 0; i < nodes_.size(); ++i) {

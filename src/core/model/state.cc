@@ -1,6 +1,7 @@
 #include "core/model/state.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/model/undo.h"
 
@@ -81,6 +82,13 @@ AcceleratorId State::accelerator(NameId model, NameId resource) {
   accelerators_.back().weight_milli = weight_of(accelerators_.back());
   refresh_masks();
   return AcceleratorId{static_cast<uint8_t>(accelerators_.size() - 1)};
+}
+
+std::optional<DurationBelief> State::duration_of(const Task& task) const {
+  if (task.expected_duration.ns > 0)
+    return DurationBelief{std::log(task.expected_duration.to_seconds()), 0, 0};
+  if (!task.owner.valid()) return std::nullopt;
+  return learned_belief(durations_.of(names_.text(task.owner)));
 }
 
 PlaceSpec State::spell(const Placement& placement) const {

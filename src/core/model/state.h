@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "core/model/durations.h"
 #include "core/model/event.h"
 #include "core/model/names.h"
 #include "core/model/node.h"
@@ -84,6 +85,8 @@ class State {
   /// What healthy, idle or used devices, CPUs and memory there are on nodes that take work.
   const Usage& capacity() const { return capacity_; }
   std::span<const HeldClaim> claims() const { return claims_; }
+  /// How long this task takes: as its owner said, else as the owner's past work took.
+  std::optional<DurationBelief> duration_of(const Task& task) const;
 
   /// What `task` would be charged on `node` (with `devices`, where the node names them).
   Charge charge_of(const Shape& shape, const Node& node, DeviceSet devices) const;
@@ -130,6 +133,8 @@ class State {
   void on(const BindDone& event);
   void on(const PolicySet& event);
   void on(const PlanCommit& event);
+  void on(const QueueUsage& event);
+  void on(const OwnerDurations& event);
   void on_action(const Bind& action, uint64_t plan);
   void on_action(const Evict& action, uint64_t plan);
   void on_action(const PersistIntent& action, uint64_t plan);
@@ -147,6 +152,7 @@ class State {
   void add_pending(const Task& task, int sign);
   void charge(QueueId queue, Usage Queue::* which, const Charge& charge, int sign);
   void add_capacity(const Node& node, int sign);
+  void accrue_usage(Time until);
   void apply_claim(const HeldClaim& claim, int sign, NodeId only = {});
   void touch(NodeId id);
 
@@ -202,6 +208,7 @@ class State {
   std::vector<Accelerator> accelerators_;
   Usage capacity_;
   std::vector<HeldClaim> claims_;
+  DurationMemory durations_;
 
   std::vector<NodeId> changes_;
   uint64_t change_base_ = 0;

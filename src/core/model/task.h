@@ -34,6 +34,7 @@ struct Task {
   NodeId node{};  ///< valid from kAssumed to kReleasing
   LabelSetId labels{};
   NameId ns{};
+  NameId owner{};
   DeviceSet devices = 0;                ///< of `node`, where it names its devices
   AcceleratorId charged_accelerator{};  ///< the kind that it is charged for, while it holds devices
   uint32_t charged_milli = 0;           ///< thousandths of devices that it is charged for

@@ -10,12 +10,16 @@
 namespace berth::core {
 namespace {
 
+/// What cannot be preempted is let in only where it will almost surely have ended.
+constexpr double kSure = 0.9;
 constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
 
 int64_t expected_end(const State& state, const Task& task) {
   if (task.phase == TaskPhase::kReleasing) return state.now().ns;
-  if (task.expected_duration.ns == 0) return kUnknown;
-  return std::max((task.started + task.expected_duration).ns, state.now().ns);
+  const std::optional<DurationBelief> belief = state.duration_of(task);
+  if (!belief) return kUnknown;
+  const Duration takes = belief->at_most(0.5, state.now() - task.started);
+  return std::max((task.started + takes).ns, state.now().ns);
 }
 
 }  // namespace
@@ -69,7 +73,8 @@ bool may_backfill(const State& state, std::span<const TaskId> tasks, std::option
   return std::all_of(tasks.begin(), tasks.end(), [&](TaskId id) {
     const Task& task = state.task(id);
     if (task.preemptible) return true;
-    return start && task.expected_duration.ns > 0 && state.now() + task.expected_duration <= *start;
+    const std::optional<DurationBelief> belief = state.duration_of(task);
+    return start && belief && state.now() + belief->at_most(kSure) <= *start;
   });
 }
 

@@ -82,8 +82,8 @@ class Search {
 
   bool backfilled_past_estimate(const Task& task) const {
     if (!task.backfilled) return false;
-    if (task.expected_duration.ns > 0 && state_.now() < task.started + task.expected_duration)
-      return false;
+    const std::optional<DurationBelief> belief = state_.duration_of(task);
+    if (belief && state_.now() < task.started + belief->at_most(0.5)) return false;
     const auto mine = std::find_if(state_.claims().begin(), state_.claims().end(),
                                    [&](const HeldClaim& claim) { return claim.gang == gang_; });
     return mine != state_.claims().end() && mine->reservation &&

@@ -1,44 +1,18 @@
 #include "core/sharing/entitlement.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace berth::core {
 namespace {
 
-constexpr double kTolerance = 1e-9;
-
-int64_t held(int64_t used, int64_t releasing, int64_t claimed) {
-  return std::max(used, used - releasing + claimed);
-}
-
-/// What counts against a limit: what is still held, or what will be once claims are taken up.
-int64_t held_sum(const Queue& queue, AcceleratorMask mask) {
-  return held(sum_of(queue.used, mask), sum_of(queue.releasing, mask), sum_of(queue.claimed, mask));
-}
+/// However much it used, a queue keeps a 64th of its weight.
+constexpr double kMostHalvings = 6;
 
 /// amount * numerator / denominator for amounts of bytes.
 int64_t scaled(int64_t amount, int64_t numerator, int64_t denominator) {
   return static_cast<int64_t>(static_cast<double>(amount) * static_cast<double>(numerator) /
                               static_cast<double>(denominator));
-}
-
-/// The kinds that tasks of this shape may run on, of those that there are now: what a node that is
-/// gone once had must not make a difference.
-AcceleratorMask kinds_of(const State& state, const Shape& shape) {
-  AcceleratorMask mask = 0;
-  if (shape.devices.count == 0) return mask;
-  const auto& models = shape.devices.models;
-  for (size_t i = 0; i < state.accelerators().size(); ++i) {
-    const Accelerator& kind = state.accelerators()[i];
-    if (kind.resource == shape.devices.resource && state.capacity().accelerator_milli[i] > 0 &&
-        (models.empty() || std::find(models.begin(), models.end(), kind.name) != models.end()))
-      mask |= AcceleratorMask{1} << i;
-  }
-  return mask;
-}
-
-int64_t request_milli(const Shape& shape) {
-  return int64_t{shape.devices.count} * (shape.devices.milli == 0 ? 1 : shape.devices.milli);
 }
 
 }  // namespace
@@ -68,7 +42,10 @@ void add_to(Usage& usage, const Charge& charge) {
 }
 
 Entitlements::Entitlements(const State& state)
-    : state_(state), guarantees_(state.queues().size()), fair_(state.queues().size(), 0) {
+    : state_(state),
+      guarantees_(state.queues().size()),
+      fair_(state.queues().size(), 0),
+      weights_(state.queues().size(), 1) {
   for (size_t i = 0; i < state.accelerators().size(); ++i) {
     const auto count = static_cast<double>(state.capacity().accelerator_milli[i]) / 1000;
     const auto weight = static_cast<double>(state.accelerators()[i].weight_milli) / 1000;
@@ -83,11 +60,32 @@ Entitlements::Entitlements(const State& state)
   }
   std::sort(roots_.begin(), roots_.end(),
             [&](QueueId a, QueueId b) { return state.queue(a).name < state.queue(b).name; });
+  weigh(roots_);
   for (QueueId root : roots_) imply_guarantees(root);
   scale_guarantees(roots_, {});
   ShareVector whole;
   whole.of.fill(1);
   divide(roots_, whole);
+}
+
+// --- weights ---
+
+void Entitlements::weigh(std::span<const QueueId> siblings) {
+  double weights = 0;
+  double decayed = 0;
+  for (QueueId id : siblings) {
+    weights_[id.index()] = static_cast<double>(state_.queue(id).weight_milli) / 1000;
+    weights += weights_[id.index()];
+    decayed += static_cast<double>(state_.queue(id).decayed);
+  }
+  for (QueueId id : siblings) {
+    if (decayed > 0 && state_.policy().usage_half_life.ns > 0) {
+      double& weight = weights_[id.index()];
+      const double used = static_cast<double>(state_.queue(id).decayed) / decayed;
+      weight *= std::exp2(-std::min(kMostHalvings, used / (weight / weights)));
+    }
+    weigh(state_.queue(id).children);
+  }
 }
 
 // --- guarantees ---
@@ -270,8 +268,7 @@ void Entitlements::divide(std::span<const QueueId> siblings, const ShareVector& 
   std::vector<Claimant> claimants;
   for (QueueId id : siblings) {
     const ShareVector demand = demand_of(id);
-    claimants.push_back(
-        {demand, floor_of(id, demand), static_cast<double>(state_.queue(id).weight_milli) / 1000});
+    claimants.push_back({demand, floor_of(id, demand), weight(id)});
   }
   const std::vector<double> shares = fair_shares(claimants, capacity);
   for (size_t i = 0; i < siblings.size(); ++i) {
@@ -286,203 +283,6 @@ void Entitlements::divide(std::span<const QueueId> siblings, const ShareVector& 
 
 double Entitlements::excess(QueueId id) const {
   return share(id).dominant() - fair_share(id);
-}
-
-// --- claims on others ---
-
-std::optional<double> Entitlements::guarantee_ratio(QueueId id, const Shape& shape) const {
-  const Quota& quota = guarantees_[id.index()];
-  const Usage has = usage_of(state_.queue(id));
-  std::optional<double> ratio;
-  const auto consider = [&](int64_t used, int64_t guaranteed) {
-    const double full =
-        guaranteed > 0 ? static_cast<double>(used) / static_cast<double>(guaranteed) : 1;
-    ratio = std::max(ratio.value_or(0), full);
-  };
-  if (const AcceleratorMask kinds = kinds_of(state_, shape); kinds != 0) {
-    for (const Quota::Row& row : quota.accelerators)
-      if ((row.mask & kinds) != 0) consider(sum_of(has, row.mask), row.milli);
-  } else {
-    if (quota.cpu_milli >= 0) consider(has.cpu_milli, quota.cpu_milli);
-    if (quota.memory_bytes >= 0) consider(has.memory_bytes, quota.memory_bytes);
-  }
-  return ratio;
-}
-
-namespace {
-
-enum class Within { kUnset, kInside, kOutside };
-
-/// Where `has`, of which `part` is some, stands to a guarantee, in what `part` uses. CPU and memory
-/// of work with accelerators count only where they are guaranteed too.
-Within compare(const Quota& quota, const Usage& has, const Usage& part) {
-  bool set = false;
-  bool outside = false;
-  AcceleratorMask unset = 0;
-  for (size_t i = 0; i < kMaxAccelerators; ++i)
-    if (part.accelerator_milli[i] > 0) unset |= AcceleratorMask{1} << i;
-  const bool accelerated = unset != 0;
-  for (const Quota::Row& row : quota.accelerators) {
-    AcceleratorMask uses = 0;
-    for (size_t i = 0; i < kMaxAccelerators; ++i)
-      if (part.accelerator_milli[i] > 0) uses |= AcceleratorMask{1} << i;
-    if ((row.mask & uses) == 0) continue;
-    set = true;
-    unset &= ~row.mask;
-    outside |= sum_of(has, row.mask) > row.milli;
-  }
-  if (part.cpu_milli > 0 && quota.cpu_milli >= 0) {
-    set |= !accelerated;
-    outside |= has.cpu_milli > quota.cpu_milli;
-  }
-  if (part.memory_bytes > 0 && quota.memory_bytes >= 0) {
-    set |= !accelerated;
-    outside |= has.memory_bytes > quota.memory_bytes;
-  }
-  if (!set) return Within::kUnset;
-  return outside || unset != 0 ? Within::kOutside : Within::kInside;
-}
-
-}  // namespace
-
-Entitlements::Standing Entitlements::standing(QueueId id, const Usage& extra, bool alone) const {
-  const Queue& queue = state_.queue(id);
-  Usage has = alone ? Usage{} : usage_of(queue);
-  has.cpu_milli += extra.cpu_milli;
-  has.memory_bytes += extra.memory_bytes;
-  double weighted = 0;
-  for (size_t i = 0; i < kMaxAccelerators; ++i)
-    has.accelerator_milli[i] += extra.accelerator_milli[i];
-  for (size_t i = 0; i < state_.accelerators().size(); ++i)
-    weighted += static_cast<double>(has.accelerator_milli[i]) *
-                static_cast<double>(state_.accelerators()[i].weight_milli) / 1e6;
-  const Within within = compare(guarantees_[id.index()], has, extra);
-  if (within == Within::kInside) return Standing::kGuarantee;
-  if (within == Within::kOutside && queue.reclaim == Reclaim::kGuarantee) return Standing::kNone;
-  const double share = vector_of(has.cpu_milli, has.memory_bytes, weighted).dominant();
-  return share <= fair_share(id) + kTolerance ? Standing::kFairShare : Standing::kNone;
-}
-
-bool Entitlements::borrows(QueueId id, const Charge& part) const {
-  Usage usage;
-  add_to(usage, part);
-  return compare(guarantees_[id.index()], usage_of(state_.queue(id)), usage) != Within::kInside;
-}
-
-Entitlements::Standing Entitlements::best_standing(QueueId id, std::span<const TaskId> tasks,
-                                                   bool alone) const {
-  const auto with = [&](AcceleratorId kind) {
-    Usage usage;
-    for (TaskId task : tasks) {
-      const Shape& shape = state_.shape_of(task);
-      add_to(usage, {shape.request.cpu_milli, shape.request.memory_bytes, kind,
-                     kind.valid() ? request_milli(shape) : 0});
-    }
-    return standing(id, usage, alone);
-  };
-  const Shape& shape = state_.shape_of(tasks.front());
-  if (shape.devices.count == 0) return with({});
-  auto best = Standing::kNone;
-  for (AcceleratorMask kinds = kinds_of(state_, shape); kinds != 0; kinds &= kinds - 1) {
-    const AcceleratorId kind{static_cast<uint8_t>(std::countr_zero(kinds))};
-    best = std::max(best, with(kind));
-  }
-  return best;
-}
-
-bool Entitlements::guarantees_non_preemptible(QueueId id, const Charge& extra) const {
-  bool set = false;
-  Usage part;
-  add_to(part, extra);
-  for (; id.valid(); id = state_.queue(id).parent) {
-    Usage with = state_.queue(id).non_preemptible;
-    add_to(with, extra);
-    switch (compare(guarantees_[id.index()], with, part)) {
-      case Within::kOutside:
-        return false;
-      case Within::kInside:
-        set = true;
-        break;
-      case Within::kUnset:
-        break;
-    }
-  }
-  return set;
-}
-
-AcceleratorMask Entitlements::non_preemptible_kinds(QueueId id, const Shape& shape) const {
-  Charge extra{shape.request.cpu_milli, shape.request.memory_bytes, {}, 0};
-  if (shape.devices.count == 0)
-    return guarantees_non_preemptible(id, extra) ? kAllAccelerators : AcceleratorMask{0};
-  AcceleratorMask allowed = 0;
-  extra.accelerator_milli = request_milli(shape);
-  for (AcceleratorMask kinds = kinds_of(state_, shape); kinds != 0; kinds &= kinds - 1) {
-    extra.accelerator = {static_cast<uint8_t>(std::countr_zero(kinds))};
-    if (guarantees_non_preemptible(id, extra))
-      allowed |= AcceleratorMask{1} << extra.accelerator.index();
-  }
-  return allowed;
-}
-
-// --- limits ---
-
-AcceleratorMask Entitlements::within_limit(QueueId id, const Shape& shape) const {
-  AcceleratorMask mask = kAllAccelerators;
-  if (shape.devices.count == 0) return mask;
-  for (; id.valid(); id = state_.queue(id).parent)
-    for (const Quota::Row& row : state_.queue(id).limit.accelerators)
-      if (held_sum(state_.queue(id), row.mask) + request_milli(shape) > row.milli)
-        mask &= ~row.mask;
-  return mask;
-}
-
-bool Entitlements::cpu_and_memory_within_limit(QueueId id, const Shape& shape) const {
-  for (; id.valid(); id = state_.queue(id).parent) {
-    const Queue& q = state_.queue(id);
-    if (q.limit.cpu_milli >= 0 && shape.request.cpu_milli > 0 &&
-        held(q.used.cpu_milli, q.releasing.cpu_milli, q.claimed.cpu_milli) +
-                shape.request.cpu_milli >
-            q.limit.cpu_milli)
-      return false;
-    if (q.limit.memory_bytes >= 0 && shape.request.memory_bytes > 0 &&
-        held(q.used.memory_bytes, q.releasing.memory_bytes, q.claimed.memory_bytes) +
-                shape.request.memory_bytes >
-            q.limit.memory_bytes)
-      return false;
-  }
-  return true;
-}
-
-bool Entitlements::above_limit(QueueId id, const Charge& part) const {
-  for (; id.valid(); id = state_.queue(id).parent) {
-    const Queue& q = state_.queue(id);
-    if (part.cpu_milli > 0 && q.limit.cpu_milli >= 0 &&
-        held(q.used.cpu_milli, q.releasing.cpu_milli, q.claimed.cpu_milli) > q.limit.cpu_milli)
-      return true;
-    if (part.memory_bytes > 0 && q.limit.memory_bytes >= 0 &&
-        held(q.used.memory_bytes, q.releasing.memory_bytes, q.claimed.memory_bytes) >
-            q.limit.memory_bytes)
-      return true;
-    if (part.accelerator_milli == 0) continue;
-    for (const Quota::Row& row : q.limit.accelerators)
-      if ((row.mask >> part.accelerator.index() & 1) && held_sum(q, row.mask) > row.milli)
-        return true;
-  }
-  return false;
-}
-
-QueueId Entitlements::never_within_limit(QueueId id, const Shape& shape, uint32_t count) const {
-  const AcceleratorMask kinds = kinds_of(state_, shape);
-  for (; id.valid(); id = state_.queue(id).parent) {
-    const Quota& limit = state_.queue(id).limit;
-    if (limit.cpu_milli >= 0 && shape.request.cpu_milli * count > limit.cpu_milli) return id;
-    if (limit.memory_bytes >= 0 && shape.request.memory_bytes * count > limit.memory_bytes)
-      return id;
-    for (const Quota::Row& row : limit.accelerators)
-      if (kinds != 0 && (kinds & ~row.mask) == 0 && request_milli(shape) * count > row.milli)
-        return id;
-  }
-  return {};
 }
 
 std::pair<QueueId, QueueId> Entitlements::below_common_ancestor(QueueId a, QueueId b) const {

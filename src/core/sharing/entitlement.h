@@ -36,6 +36,11 @@ class Entitlements {
 
   const Quota& guarantee(QueueId queue) const { return guarantees_[queue.index()]; }
   double fair_share(QueueId queue) const { return fair_[queue.index()]; }
+  /// What its weight is now. Where past use counts it is weight * 2^-(u/w), u being the queue's
+  /// part of what it and its siblings borrowed, decayed, and w its part of their weights: who used
+  /// as much as was due has half its weight, who used nothing all of it (Slurm's fair-share
+  /// factor).
+  double weight(QueueId queue) const { return weights_[queue.index()]; }
   /// Of what the queue has now.
   ShareVector share(QueueId queue) const;
   /// The dominant share that the queue has above its entitlement; below 0 within it.
@@ -72,6 +77,7 @@ class Entitlements {
   std::pair<QueueId, QueueId> below_common_ancestor(QueueId a, QueueId b) const;
 
  private:
+  void weigh(std::span<const QueueId> siblings);
   void imply_guarantees(QueueId queue);
   void scale_guarantees(std::span<const QueueId> siblings, QueueId parent);
   void divide(std::span<const QueueId> siblings, const ShareVector& capacity);
@@ -83,6 +89,7 @@ class Entitlements {
   std::vector<QueueId> roots_;
   std::vector<Quota> guarantees_;  ///< by queue
   std::vector<double> fair_;       ///< by queue
+  std::vector<double> weights_;    ///< by queue
   double weighted_capacity_ = 0;   ///< devices times weight
   /// Of the kinds there are. Pending work counts as the heaviest: its kind is not chosen yet.
   double heaviest_ = 0;

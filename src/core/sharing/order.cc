@@ -42,7 +42,7 @@ GangId ServiceOrder::head(QueueId id) const {
 
 QueueId ServiceOrder::choose(std::span<const QueueId> siblings) const {
   QueueId best;
-  std::tuple<bool, double> best_key;
+  std::tuple<bool, double, double> best_key;
   for (QueueId id : siblings) {
     if (lines_[id.index()].left == 0) continue;
     const Queue& queue = state_.queue(id);
@@ -50,9 +50,13 @@ QueueId ServiceOrder::choose(std::span<const QueueId> siblings) const {
     const std::optional<double> ratio =
         entitlements_.guarantee_ratio(id, state_.shape_of(gang.tasks.front()));
     const bool guaranteed = ratio && *ratio < 1;
-    const std::tuple key(!guaranteed, guaranteed ? *ratio
-                                                 : entitlements_.share(id).dominant() * 1000 /
-                                                       static_cast<double>(queue.weight_milli));
+    const double first =
+        guaranteed ? *ratio : entitlements_.share(id).dominant() / entitlements_.weight(id);
+    // Of those that have nothing now, whoever used less before.
+    const bool past = state_.policy().usage_half_life.ns > 0;
+    const double before =
+        past ? static_cast<double>(queue.decayed) / static_cast<double>(queue.weight_milli) : 0;
+    const std::tuple key(!guaranteed, first, before);
     if (!best.valid() || key < best_key ||
         (key == best_key && queue.name < state_.queue(best).name)) {
       best = id;

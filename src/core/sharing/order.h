@@ -14,8 +14,8 @@ bool serves_before(const Gang& a, const Gang& b);
 
 /// Whose turn it is, one gang at a time. From the roots down, of siblings that have gangs left: the
 /// one whose guarantee (for what its next gang asks) is emptiest, if it is not full; else the one
-/// with least dominant share for its weight; then by name. Each turn looks at what queues have by
-/// then, so what was placed a moment ago counts.
+/// with least dominant share for its weight, then with least past use (where that counts), then by
+/// name. Each turn looks at what queues have by then, so what was placed a moment ago counts.
 class ServiceOrder {
  public:
   ServiceOrder(const State& state, const Entitlements& entitlements, std::vector<GangId> gangs);

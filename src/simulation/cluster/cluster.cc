@@ -1,6 +1,7 @@
 #include "simulation/cluster/cluster.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <queue>
 #include <set>
@@ -10,6 +11,7 @@
 
 #include "base/rng.h"
 #include "control/control.h"
+#include "control/prediction.h"
 #include "simulation/cluster/camera.h"
 #include "simulation/cluster/running_job.h"
 
@@ -164,7 +166,7 @@ class Simulation {
       Member& member = members_[first_member_[job] + m];
       member.node.clear();
       member.stopping = false;
-      control_->add(core::TaskRemove{work.members[m].name});
+      control_->add(core::TaskRemove{work.members[m].name, true});
     }
     held_milli_ -= milli_of(work) * static_cast<int64_t>(work.members.size());
     if (work.has_gang) control_->add(core::GangRemove{work.name});
@@ -178,7 +180,7 @@ class Simulation {
     member.node.clear();
     member.stopping = false;
     held_milli_ -= milli_of(work);
-    control_->add(core::TaskRemove{work.members[member.index].name});
+    control_->add(core::TaskRemove{work.members[member.index].name, false});
     wait(index);
   }
 
@@ -221,12 +223,38 @@ class Simulation {
       }
     }
     result_.preemptions += preempted.size();
+    if (run_.predict) predict(plan);
     in_vain_ = acted || moving_ > 0 ? 0 : in_vain_ + 1;
     const double at_s = (now_ - Time{}).to_seconds();
     if (!camera_.wants(at_s)) return;
     std::vector<double> waits;
     for (size_t job : waiting_) waits.push_back(at_s - workload_.jobs[job].submit.to_seconds());
     camera_.look(control_->state(), at_s, waits);
+  }
+
+  void predict(const core::Plan& plan) {
+    for (const core::Waiting& waiting : plan.waiting) {
+      const bool waits = std::any_of(waiting.reasons.begin(), waiting.reasons.end(),
+                                     [](const core::Reason& reason) {
+                                       return reason.code == core::ReasonCode::kInsufficient;
+                                     });
+      if (waiting.position != 1 || !waits) continue;
+      const core::State& state = control_->state();
+      const core::GangId gang = state.find_gang(waiting.gang);
+      const core::Task& member = state.task(state.gang(gang).tasks.front());
+      const size_t job = members_[by_name_.at(member.name)].job;
+      if (result_.jobs[job].starts > 0 || predictions_.contains(job)) continue;
+      predictions_.emplace(job, control::predict_start(state, run_.seed, gang));
+    }
+  }
+
+  void check_prediction(size_t job) {
+    const auto made = predictions_.find(job);
+    if (made == predictions_.end() || !made->second) return;
+    const control::StartPrediction& prediction = *made->second;
+    ++result_.predicted;
+    result_.within_50_percent += now_ >= prediction.from_50 && now_ <= prediction.to_50 ? 1 : 0;
+    result_.within_90_percent += now_ >= prediction.from_90 && now_ <= prediction.to_90 ? 1 : 0;
   }
 
   void start(const core::Bind& bind) {
@@ -239,7 +267,10 @@ class Simulation {
     held_milli_ += milli_of(work);
     if (!jobs_[member.job].bind(member.index, now_)) return;
     JobOutcome& outcome = result_.jobs[member.job];
-    if (outcome.starts++ == 0) outcome.first_start = now_ - Time{};
+    if (outcome.starts++ == 0) {
+      outcome.first_start = now_ - Time{};
+      check_prediction(member.job);
+    }
     waiting_.erase(member.job);
     foresee(jobs_[member.job].end(), Happening::Kind::kEnd, member.job, ends_[member.job]);
   }
@@ -282,6 +313,10 @@ class Simulation {
     result_.makespan_s = last;
     result_.allocated_percent *=
         last > 0 && all_milli_ > 0 ? 100 / (last * static_cast<double>(all_milli_)) : 0;
+    if (result_.predicted > 0) {
+      result_.within_50_percent *= 100 / static_cast<double>(result_.predicted);
+      result_.within_90_percent *= 100 / static_cast<double>(result_.predicted);
+    }
     result_.frames = camera_.take();
     if (!result_.frames.empty()) {
       result_.fairness = 0;
@@ -314,6 +349,7 @@ class Simulation {
   std::unordered_map<std::string, size_t> by_name_;
   std::unordered_map<size_t, uint64_t> ends_;
   std::set<size_t> waiting_;  ///< jobs that have not started yet
+  std::map<size_t, std::optional<control::StartPrediction>> predictions_;  ///< by job
 };
 
 }  // namespace

@@ -22,6 +22,8 @@ struct ClusterRun {
   uint64_t seed = 1;
   Failures failures{};
   size_t frames = 200;  ///< how many moments of the run are kept for plots
+  /// Predict the start of each job when it becomes the first of its queue and has to wait.
+  bool predict = false;
 };
 
 /// What became of a job.
@@ -61,6 +63,9 @@ struct ClusterResult {
   uint64_t cycles = 0;
   double decision_seconds = 0;  ///< of this machine's time
   size_t unfinished = 0;
+  size_t predicted = 0;          ///< starts that were predicted
+  double within_50_percent = 0;  ///< of them, those that fell into the 50% interval
+  double within_90_percent = 0;
 };
 
 /// Runs the workload through the production cycle (control::Control) in virtual time: jobs arrive,

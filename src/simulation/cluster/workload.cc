@@ -55,6 +55,7 @@ Work work_of(const traces::ClusterJob& from) {
   task.restartable = from.checkpoint_s > 0;
   task.priority = from.priority;
   task.expected_duration = Duration::from_seconds(from.estimate_s);
+  task.owner = from.owner;
   task.shape.request.cpu_milli = from.cpu_milli;
   task.shape.request.memory_bytes = from.memory_mib * kMebibyte;
   if (from.devices > 0) {

@@ -1,10 +1,13 @@
 #include "simulation/cluster/cluster.h"
 
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/rng.h"
 #include "simulation/cluster/running_job.h"
 #include "traces/cluster/cluster.h"
 
@@ -89,6 +92,29 @@ TEST(ClusterSimulation, RefusesWhatCannotBe) {
   EXPECT_EQ(where("a,0,1,1,1,no\n", "queue\ndefault\n"), "j:2:1");
   EXPECT_EQ(where("a,0,1,1,1,\n", "queue,guaranteed_gpus\ndefault,3\nmore,2\n"), "q:3:1");
   EXPECT_EQ(where("a,0,1,1,1,x\n", "queue,parent,guaranteed_gpus\np,,2\nx,p,1\ny,p,2\n"), "q:4:1");
+}
+
+/// Starts that are predicted from what owners' earlier jobs took fall into their intervals about as
+/// often as these say.
+TEST(ClusterSimulation, PredictsStarts) {
+  std::string jobs = "job,submit_s,runtime_s,gpus,owner\n";
+  Rng rng(5);
+  double at = 0;
+  for (int i = 0; i < 1000; ++i) {
+    at += rng.exponential(150);
+    const auto owner = rng.below(4);
+    const double runtime = std::exp(5.5 + 0.5 * static_cast<double>(owner) + 0.6 * rng.normal());
+    jobs += fmt::format("j{},{:.0f},{:.1f},{},u{}\n", i, at, runtime, 1 << rng.below(3), owner);
+  }
+  const auto made =
+      workload("name,cpu_milli,memory_mib,gpu\na,1,1,8\nb,1,1,8\n", jobs, "queue\ndefault\n");
+  ASSERT_TRUE(made) << made.error().to_string();
+  core::PolicySet policy;
+  const auto result = run_cluster({&*made, policy, 1, {}, 10, true}, Still());
+  ASSERT_TRUE(result);
+  ASSERT_GT(result->predicted, 100u);
+  EXPECT_NEAR(result->within_50_percent, 50, 12);
+  EXPECT_NEAR(result->within_90_percent, 90, 7);
 }
 
 TEST(RunningJobs, LoseWhatTheyDidSinceTheirLastCheckpoint) {

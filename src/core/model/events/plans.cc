@@ -7,7 +7,9 @@
 namespace berth::core {
 
 void State::on(const Tick& event) {
-  now_ = std::max(now_, event.now);
+  if (event.now <= now_) return;
+  accrue_usage(event.now);
+  now_ = event.now;
 }
 
 void State::on(const PolicySet& event) {

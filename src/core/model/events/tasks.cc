@@ -59,6 +59,7 @@ void State::on(const TaskUpsert& event) {
   task.labels = intern_labels(event.labels);
   task.ns = names_.intern(event.ns);
   task.created = event.created;
+  task.owner = event.owner.empty() ? NameId{} : names_.intern(event.owner);
   task.expected_duration = event.expected_duration;
   task.last_checkpoint = std::max(task.last_checkpoint, event.last_checkpoint);
 
@@ -130,7 +131,12 @@ void State::on(const TaskRemove& event) {
   const TaskId id = find_task(event.name);
   if (!id.valid()) return;
   detach(id);
-  const NodeId node = tasks_[id.index()].node;
+  const Task& task = tasks_[id.index()];
+  const NodeId node = task.node;
+  // Members of a gang take equally long: one speaks for all.
+  const bool speaks = !task.gang.valid() || gangs_[task.gang.index()].tasks.front() == id;
+  if (event.completed && speaks && task.owner.valid() && task.started.ns != 0)
+    durations_.add(names_.text(task.owner), now_ - task.started);
   tasks_[id.index()].phase = TaskPhase::kGone;
   leave_gang(id);
   task_ids_.erase(event.name);
