@@ -155,6 +155,11 @@ void ClusterView::on_queue(const Json& json, bool gone) {
   if (!fresh && at->second == queue) return;
   at->second = queue;
   handlers_.event(std::move(queue));
+  const int64_t decayed = objects::find_int(json, {"status", "decayedUsage", "amount"});
+  if (fresh && decayed > 0)
+    handlers_.event(core::QueueUsage{
+        name, decayed,
+        parse_time(find_string(json, {"status", "decayedUsage", "asOf"})).value_or(Time{})});
 }
 
 /// Pods that name no queue go somewhere, also where nobody made one.
@@ -243,10 +248,10 @@ void ClusterView::leave_group(const std::string& task) {
     groups_.erase(gang);
 }
 
-void ClusterView::drop_task(const std::string& name) {
+void ClusterView::drop_task(const std::string& name, bool completed) {
   leave_group(name);
   refused_.erase(name);
-  if (tasks_.erase(name) > 0) handlers_.event(core::TaskRemove{name});
+  if (tasks_.erase(name) > 0) handlers_.event(core::TaskRemove{name, completed});
 }
 
 void ClusterView::on_pod(const Json& json, bool gone) {
@@ -267,7 +272,7 @@ void ClusterView::on_pod(const Json& json, bool gone) {
   context.device_resources = &device_resources_;
   PodTask read = read_pod(json, context);
   if (!read.task) {
-    drop_task(name);
+    drop_task(name, find_string(json, {"status", "phase"}) == "Succeeded");
     if (read.refused.empty()) return;
     refused_[name] = read.refused;
     handlers_.refused({std::string(find_string(json, {"metadata", "namespace"})),

@@ -67,7 +67,7 @@ class ClusterView {
   void on_queue(const Json& queue, bool gone);
   void on_group(const Json& group, bool gone);
   void on_pod(const Json& pod, bool gone);
-  void drop_task(const std::string& name);
+  void drop_task(const std::string& name, bool completed = false);
   void tell_group(const std::string& gang);
   void read_all_pods();
   void ensure_default_queue();

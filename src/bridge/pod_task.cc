@@ -194,6 +194,17 @@ Duration expected_duration(const Json& pod) {
   return expected;
 }
 
+/// Whose past says how long this takes: the application's, in its namespace. What always runs again
+/// never completes.
+std::string owner_of(const Json& pod) {
+  const std::string_view policy = find_string(pod, {"spec", "restartPolicy"});
+  if (policy.empty() || policy == "Always") return {};
+  std::string_view application;
+  for (const std::string_view label : {"app.kubernetes.io/name", "app"})
+    if (application.empty()) application = find_string(pod, {"metadata", "labels", label});
+  return std::string(find_string(pod, {"metadata", "namespace"})) + "/" + std::string(application);
+}
+
 bool restartable(const Json& pod) {
   const std::string_view said = annotation(pod, kRestartable);
   if (!said.empty()) return said == "true";
@@ -274,6 +285,7 @@ PodTask read_pod(const Json& pod, const PodContext& context) {
       task.labels.emplace_back(std::string(key), std::string(value.get_string()));
   std::sort(task.labels.begin(), task.labels.end());
   task.created = time_at(pod, {"metadata", "creationTimestamp"});
+  task.owner = owner_of(pod);
   task.expected_duration = expected_duration(pod);
   task.last_checkpoint = time_at(pod, {"metadata", "annotations", kLastCheckpoint});
   task.grace = Duration::seconds(find_int(pod, {"spec", "terminationGracePeriodSeconds"}, 30));

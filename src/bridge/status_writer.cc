@@ -13,6 +13,7 @@ namespace {
 constexpr Duration kPodPause = Duration::seconds(5);
 /// Ten queues a second at most, and nothing more often than once a second.
 constexpr Duration kQueuePause = Duration::seconds(1);
+constexpr Duration kPastUsePause = Duration::seconds(10);
 constexpr Duration kPausePerQueue = Duration::milliseconds(100);
 
 std::string message_of(const core::Waiting& waiting) {
@@ -112,6 +113,12 @@ Duration StatusWriter::queues(const core::State& state) {
                               {"running", running},
                               {"share", fmt::format("{:.4f}", entitlements.share(id).dominant())},
                               {"fairShare", fmt::format("{:.4f}", entitlements.fair_share(id))}}}};
+    // It changes all the time: every ten seconds is enough to go on from.
+    if (PastUse& told = past_use_[queue.name]; queue.decayed > 0 || told.amount > 0) {
+      if (state.now() - told.as_of >= kPastUsePause) told = {queue.decayed, state.now()};
+      status.as_object()["status"].as_object()["decayedUsage"] =
+          JsonObject{{"amount", told.amount}, {"asOf", format_time(told.as_of)}};
+    }
     std::string text = boost::json::serialize(status);
     std::string& last = queue_status_[queue.name];
     if (last == text) continue;

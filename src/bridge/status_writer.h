@@ -48,6 +48,12 @@ class StatusWriter {
   const Clock& clock_;
   std::map<std::string, Told, std::less<>> told_;
   std::map<std::string, std::string> queue_status_;
+  /// What was last told of a queue's past use.
+  struct PastUse {
+    int64_t amount = 0;
+    Time as_of;
+  };
+  std::map<std::string, PastUse> past_use_;
   std::optional<Time> due_;
 };
 

@@ -42,8 +42,9 @@ TEST(Configuration, WhatItSaysCounts) {
   const Configuration read = good(
       "placement: {policy: spread}\n"
       "queueDefaults: {reclaim: guarantee, reclaimDelay: 5s, protection: 0s, replaceTimeout: "
-      "1m}\n");
+      "1m, usageHalfLife: 24h}\n");
   EXPECT_EQ(read.scheduler.policy.profile, "spread");
+  EXPECT_EQ(read.scheduler.policy.usage_half_life, Duration::hours(24));
   EXPECT_EQ(read.scheduler.policy.default_times,
             (core::QueueTimes{Duration::seconds(5), Duration{}, Duration::minutes(1)}));
   EXPECT_EQ(read.scheduler.default_reclaim, core::Reclaim::kGuarantee);

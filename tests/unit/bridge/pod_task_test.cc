@@ -81,6 +81,13 @@ TEST(PodTask, PhasesFollowTheObject) {
             core::TaskPhase::kReleasing);
 }
 
+TEST(PodTask, OnlyWhatCanCompleteHasAPast) {
+  EXPECT_EQ(read(R"(,"labels":{"app":"train"})", R"("restartPolicy":"Never")").task->owner,
+            "ns/train");
+  EXPECT_EQ(read("", R"("restartPolicy":"OnFailure")").task->owner, "ns/");
+  EXPECT_EQ(read(R"(,"labels":{"app":"web"})", R"("restartPolicy":"Always")").task->owner, "");
+}
+
 TEST(PodTask, LabelsAnnotationsAndGang) {
   const auto task =
       read(R"(,"labels":{"kai.scheduler/queue":"k","scheduling.x-k8s.io/pod-group":"g",
