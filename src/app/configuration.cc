@@ -45,6 +45,7 @@ Configuration read(const Json& json) {
   policy.default_times = {.reclaim_delay = duration_at(json, "reclaimDelay"),
                           .protection = duration_at(json, "protection"),
                           .replace_timeout = duration_at(json, "replaceTimeout")};
+  policy.consolidate = find_string(json, {"placement", "consolidation"}) == "on";
   policy.usage_half_life = duration_at(json, "usageHalfLife");
   configuration.scheduler.default_reclaim =
       find_string(json, {"queueDefaults", "reclaim"}) == "guarantee" ? core::Reclaim::kGuarantee

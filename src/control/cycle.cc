@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "control/phases/consolidating.h"
 #include "control/phases/decision.h"
 #include "control/phases/reserving.h"
 #include "control/phases/started_gangs.h"
@@ -93,6 +94,8 @@ Plan decide(State& state, Placer& placer, uint64_t plan_id) {
   reserve_for_heads(d);
   // 5. is part of start_minimums: who may use what is reserved. Growth comes after all minimums.
   grow_gangs(d);
+  // 6. Consolidate.
+  consolidate(d);
   // 7. The plan, with reasons for everything that waits.
   explain_waiting(d);
   return std::move(d.plan);

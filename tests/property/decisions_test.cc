@@ -149,7 +149,9 @@ std::map<std::string, Victims> victims_of(const State& state, const Plan& plan) 
         unclaim && !victims.empty() && !victims.contains(unclaim->gang))
       return {};
     const auto* evict = std::get_if<Evict>(&action);
-    if (evict == nullptr || evict->beneficiary.empty()) continue;
+    if (evict == nullptr || evict->beneficiary.empty() ||
+        evict->reason == EvictReason::kConsolidation)
+      continue;
     const Gang& gang = state.gang(state.task(state.find_task(evict->task)).gang);
     Victims& those = victims[evict->beneficiary];
     those.gangs[gang.name].push_back(evict->task);

@@ -26,7 +26,10 @@ class Lines : public control::JournalSink {
 class World {
  public:
   explicit World(uint64_t seed) : rng_(seed) {
-    auto made = control::Control::make({.seed = seed, .build = "test", .journal = &lines});
+    control::Control::Options options{.seed = seed, .build = "test", .journal = &lines};
+    options.policy.consolidate = seed % 4 == 3;
+    if (seed % 5 == 4) options.policy.usage_half_life = Duration::minutes(2);
+    auto made = control::Control::make(std::move(options));
     control_ = std::move(*made);
     const auto nodes = 1 + rng_.below(4);
     for (uint64_t i = 0; i < nodes; ++i) add_node("n" + std::to_string(i));
@@ -99,6 +102,8 @@ class World {
     task.created = now_;
     task.priority = static_cast<int32_t>(rng_.below(3));
     task.preemptible = rng_.below(5) != 0;
+    task.restartable = arrivals_ % 2 == 0;
+    task.owner = arrivals_ % 3 == 0 ? "ada" : "";
     if (rng_.below(2) == 0)
       task.expected_duration = Duration::seconds(static_cast<int64_t>(1 + rng_.below(300)));
     task.shape.request.cpu_milli = static_cast<int64_t>(500 + rng_.below(4000));
@@ -135,7 +140,7 @@ class World {
     for (const Task& task : state().tasks())
       if (task.phase == TaskPhase::kBound) running.push_back(task.name);
     std::sort(running.begin(), running.end());
-    if (!running.empty()) control_->add(TaskRemove{running[rng_.below(running.size())]});
+    if (!running.empty()) control_->add(TaskRemove{running[rng_.below(running.size())], true});
   }
 
   void stop_releasing() {

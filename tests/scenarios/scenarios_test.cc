@@ -67,14 +67,23 @@ class Scenario {
   void step(Line& line) {
     using Step = void (Scenario::*)(Line&);
     static const std::map<std::string, Step> kSteps = {
-        {"profile", &Scenario::on_profile}, {"node", &Scenario::on_node},
-        {"queue", &Scenario::on_queue},     {"gang", &Scenario::on_gang},
-        {"task", &Scenario::on_task},       {"at", &Scenario::on_at},
-        {"cycle", &Scenario::on_cycle},     {"expect", &Scenario::on_expect},
-        {"gone", &Scenario::on_gone},       {"stopped", &Scenario::on_stopped},
-        {"lost", &Scenario::on_lost},       {"sample", &Scenario::on_sample},
-        {"unbound", &Scenario::on_unbound}, {"checkpoint", &Scenario::on_checkpoint},
-        {"refuse", &Scenario::on_refuse},   {"usage-half-life", &Scenario::on_half_life},
+        {"profile", &Scenario::on_profile},
+        {"node", &Scenario::on_node},
+        {"queue", &Scenario::on_queue},
+        {"gang", &Scenario::on_gang},
+        {"task", &Scenario::on_task},
+        {"at", &Scenario::on_at},
+        {"cycle", &Scenario::on_cycle},
+        {"expect", &Scenario::on_expect},
+        {"gone", &Scenario::on_gone},
+        {"stopped", &Scenario::on_stopped},
+        {"lost", &Scenario::on_lost},
+        {"sample", &Scenario::on_sample},
+        {"unbound", &Scenario::on_unbound},
+        {"checkpoint", &Scenario::on_checkpoint},
+        {"refuse", &Scenario::on_refuse},
+        {"usage-half-life", &Scenario::on_half_life},
+        {"consolidate", &Scenario::on_consolidate},
         {"weigh", &Scenario::on_weigh},
     };
     const auto found = kSteps.find(line.verb);
@@ -119,6 +128,11 @@ class Scenario {
     state_.apply(policy);
   }
 
+  void on_consolidate(Line&) {
+    PolicySet policy = state_.policy();
+    policy.consolidate = true;
+    state_.apply(policy);
+  }
   void on_half_life(Line& line) {
     PolicySet policy = state_.policy();
     const auto half_life = parse_duration(name(line));
@@ -221,6 +235,7 @@ class Scenario {
     task.priority = static_cast<int32_t>(units(line, "priority", "0"));
     if (!task.gang.empty()) task.priority = gangs_[task.gang].priority;
     task.preemptible = take(line, "preemptible", "yes") == "yes";
+    task.restartable = take(line, "restartable", "no") == "yes";
     task.gated = take(line, "gated", "no") == "yes";
     task.expected_duration = duration(line, "duration", "0");
     task.grace = duration(line, "grace", "30s");

@@ -74,16 +74,20 @@ Result<simulation::Workload> read_workload(const Options& options) {
   return simulation::make_workload(nodes, jobs, queues);
 }
 
-/// `NAME[+decay=24h]`.
+/// `NAME[+decay=24h][+consolidate]`.
 Result<core::PolicySet> policy_of(const std::string& text) {
   core::PolicySet policy;
   const std::vector<std::string_view> parts = split(text, '+');
   const std::string name(parts.front());
   policy.profile = name;
   for (std::string_view option : std::span(parts).subspan(1)) {
+    if (option == "consolidate") {
+      policy.consolidate = true;
+      continue;
+    }
     if (!option.starts_with("decay="))
       return fail(ErrorCode::kInvalid, fmt::format("`{}` is no option of a policy", option),
-                  "--policy", "write for example berth+decay=24h");
+                  "--policy", "write for example berth+decay=24h or berth+consolidate");
     BERTH_TRY(policy.usage_half_life, positive(std::string(option.substr(6)), "--policy"));
   }
   if (core::make_placer(name, 0) == nullptr) {
@@ -154,7 +158,9 @@ void add_simulate_cluster(CLI::App& command, int& exit_code) {
       .add_option(
           "--policy", options->policies,
           "Placement policies, to be compared side by side (docs/policies.md); with +decay=24h "
-          "what queues borrowed counts against them, half as much each day")
+          "what queues borrowed counts against them, half as much each day; "
+          "with +consolidate restartable jobs (those with checkpoint_s) are moved for one "
+          "that they keep from starting")
       ->delimiter(',')
       ->capture_default_str();
   command.add_option("--seeds", options->seeds, "Seeds: 1..10 or 1,2,3")->capture_default_str();

@@ -171,6 +171,8 @@ struct PolicySet {
   /// What a queue borrowed counts against its weight, half as much after each of these; 0: the past
   /// does not count.
   Duration usage_half_life{};
+  /// Restartable tasks may be moved for a gang that they keep from starting.
+  bool consolidate = false;
   bool operator==(const PolicySet&) const = default;
 };
 
