@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/time.h"
-#include "core/model/durations.h"
 #include "core/model/event.h"
 #include "core/model/names.h"
 #include "core/model/node.h"
+#include "core/model/past/durations.h"
 #include "core/model/plan.h"
 #include "core/model/queue.h"
 #include "core/model/shape.h"

@@ -1,4 +1,4 @@
-#include "core/model/durations.h"
+#include "core/model/past/durations.h"
 
 #include <algorithm>
 #include <cmath>
