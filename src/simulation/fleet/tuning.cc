@@ -14,11 +14,11 @@ struct Parameter {
 };
 
 constexpr std::array kParameters = {
-    Parameter{&core::ScalingTuning::efficiency, {0.7, 0.78, 0.85, 0.92, 1.0}},
+    Parameter{&core::ScalingTuning::efficiency, {0.7, 0.78, 0.87, 0.94, 1.0}},
     Parameter{&core::ScalingTuning::share, {0.3, 0.6, 1, 1.4, 2}},
     Parameter{&core::ScalingTuning::hold_s, {30, 60, 120, 300, 600}},
     Parameter{&core::ScalingTuning::memory_s, {600, 1200, 1800, 2700, 3600}},
-    Parameter{&core::ScalingTuning::feedback, {0, 0.5, 1, 1.5, 3}},
+    Parameter{&core::ScalingTuning::feedback, {0, 0.06, 0.12, 0.2, 0.3}},
 };
 
 /// One part of the workload with what came before it as lead-in.

@@ -13,6 +13,7 @@ namespace berth::core {
 namespace {
 
 constexpr double kPeriod_s = 15;
+constexpr double kMostGained = 0.12, kMostLost = 0.15;  ///< of a replica's efficiency, by feedback
 
 class Queueing : public ScalingPolicy {
  public:
@@ -38,7 +39,8 @@ class Queueing : public ScalingPolicy {
       return {0, fmt::format("no request for {:.0f} s", view.now_s - busy_s_), {}};
 
     scale_windows();
-    const double allowed = allowed_misses(view);
+    correct_efficiency(view);
+    const double allowed = tuning_.share * (1 - service_.objective.attainment);
     int wanted = 1;
     const int most = std::max(1, service_.max_replicas);
     double missed = share_missed(wanted);
@@ -119,7 +121,7 @@ class Queueing : public ScalingPolicy {
 
   double share_missed(int replicas) const {
     if (total_ <= 0) return 0;
-    const double done = replicas * rates_.capacity * tuning_.efficiency * service_.window_s;
+    const double done = replicas * rates_.capacity * efficiency_ * service_.window_s;
     const double slack_s = std::max(0.0, service_.objective.ttft_s - prompt_s_);
     const double room = done * slack_s / service_.window_s;
     double backlog = 0, missed = 0;
@@ -130,7 +132,8 @@ class Queueing : public ScalingPolicy {
     return missed / total_;
   }
 
-  double allowed_misses(const ServiceView& view) const {
+  /// Where more was missed of late than is allowed, replicas do less than they were taken to do.
+  void correct_efficiency(const ServiceView& view) {
     const double allowed = 1 - service_.objective.attainment;
     double missed = 0, arrivals = 0;
     const auto count = std::min(view.samples.size(), memory_windows());
@@ -142,7 +145,8 @@ class Queueing : public ScalingPolicy {
     const double seen = arrivals > 0 ? missed / arrivals : allowed;
     const double weight = static_cast<double>(count) / static_cast<double>(memory_windows());
     const double excess = weight * (seen - allowed) / allowed;
-    return allowed * std::clamp(tuning_.share - tuning_.feedback * excess, 0.02, 3.0);
+    efficiency_ =
+        tuning_.efficiency * (1 - std::clamp(tuning_.feedback * excess, -kMostGained, kMostLost));
   }
 
   /// What each replica above `min` is worth, up to one more than are wanted.
@@ -162,7 +166,7 @@ class Queueing : public ScalingPolicy {
   const ScalingTuning tuning_;
   const WorkRates rates_;
   ChosenForecast forecast_;
-  double output_tokens_ = 0, prompt_s_ = 0;
+  double output_tokens_ = 0, prompt_s_ = 0, efficiency_ = 1;
   double request_work_s_ = 0;  ///< of a request, lately
   double seen_ = 0, busy_s_ = 0;
   std::deque<double> windows_;

@@ -10,8 +10,8 @@ namespace berth::core {
 /// `memory`, each scaled by what was foretold for it to what is foretold now, so that bursts and
 /// the forecast's own errors are both in it. Each number of replicas serves these windows as a
 /// fluid queue in which work that would wait beyond the TTFT objective is missed; the fewest
-/// replicas that miss no more than the objective allows are wanted. What has actually been missed
-/// of late corrects how much that may be (Gibbs and Candes 2021, adaptive conformal inference).
+/// replicas that miss no more than the objective allows are wanted. What has actually been
+/// missed of late corrects what a replica is taken to do.
 ///
 /// Up at once, down only to the most that was wanted during `hold`, so that a replica is not given
 /// up that would be ordered again while another one starts. To zero when nothing came for

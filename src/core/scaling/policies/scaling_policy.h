@@ -27,9 +27,9 @@ struct ServiceSample {
 struct ScalingTuning {
   double memory_s = 3600;    ///< how long what was seen counts
   double hold_s = 120;       ///< how long a replica is kept after it was last wanted
-  double efficiency = 0.85;  ///< of a replica's capacity, as the fleet uses it
+  double efficiency = 0.87;  ///< of a replica's capacity, as the fleet uses it
   double share = 0.6;        ///< of the misses allowed that are planned for
-  double feedback = 1.5;     ///< how strongly misses seen correct that
+  double feedback = 0.12;    ///< how strongly misses seen correct the efficiency
   double idle_to_zero_s = 300;
 };
 
