@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   berth::cli::add_advise(root, exit_code);
   berth::cli::add_apply(root, globals, exit_code);
   berth::cli::add_completion(root, exit_code);
+  berth::cli::add_cost(root, globals, exit_code);
   berth::cli::add_delete(root, globals, exit_code);
   berth::cli::add_describe(root, globals, exit_code);
   berth::cli::add_explain(root, globals, exit_code);

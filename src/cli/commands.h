@@ -14,6 +14,7 @@ namespace berth::cli {
 void add_advise(CLI::App& root, int& exit_code);
 void add_apply(CLI::App& root, const Globals& globals, int& exit_code);
 void add_completion(CLI::App& root, int& exit_code);
+void add_cost(CLI::App& root, const Globals& globals, int& exit_code);
 void add_delete(CLI::App& root, const Globals& globals, int& exit_code);
 void add_describe(CLI::App& root, const Globals& globals, int& exit_code);
 void add_explain(CLI::App& root, const Globals& globals, int& exit_code);

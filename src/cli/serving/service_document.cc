@@ -62,9 +62,8 @@ Result<> read_service(const std::string& path, core::ScaledService& service) {
   if (percentile > 0) objective.attainment = percentile / 100.0;
   BERTH_CHECK(read_count(document, {"spec", "replicas", "min"}, path, 0, service.min_replicas));
   BERTH_CHECK(read_count(document, {"spec", "replicas", "max"}, path, 1, service.max_replicas));
-  BERTH_CHECK(read_seconds(document, {"spec", "scaling", "coldStart"}, path, service.cold_start_s));
-  BERTH_CHECK(
-      read_count(document, {"spec", "scaling", "maxInFlight"}, path, 1, service.max_in_flight));
+  BERTH_CHECK(read_seconds(document, {"spec", "scaling", "idleAfter"}, path,
+                           service.tuning.idle_to_zero_s));
   if (service.min_replicas > service.max_replicas)
     return fail(ErrorCode::kInvalid, "replicas.min is above replicas.max", path, "swap them");
   return {};

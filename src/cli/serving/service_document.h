@@ -8,9 +8,9 @@
 namespace berth::cli {
 
 /// Reads what scaling needs of a ModelService document: `spec.replicas.{min,max}`,
-/// `spec.objective.{ttft,tpot}.{percentile,target}` and `spec.scaling.{coldStart,maxInFlight}`,
-/// into `service`; what the document does not say stays. The share of requests that has to be
-/// inside is the larger percentile.
+/// `spec.objective.{ttft,tpot}.{percentile,target}` and `spec.scaling.idleAfter`, into `service`;
+/// what the document does not say stays. The share of requests that has to be inside is the larger
+/// percentile.
 Result<> read_service(const std::string& path, core::ScaledService& service);
 
 }  // namespace berth::cli

@@ -23,7 +23,7 @@ Result<> override_seconds(const std::string& flag, const std::string& text, doub
 
 void add_service_options(CLI::App& command, ServiceOptions& options) {
   command.add_option("--service", options.service,
-                     "ModelService manifest: its objective, bounds and cold start");
+                     "ModelService manifest: its objective and bounds");
   command.add_option("--ttft", options.ttft, "Objective: time to first token (default 2s)");
   command.add_option("--tpot", options.tpot, "Objective: time per token after it (default 60ms)");
   command

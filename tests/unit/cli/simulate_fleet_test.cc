@@ -74,10 +74,13 @@ metadata: {name: chat}
 spec:
   replicas: {min: 1, max: 3}
   objective: {ttft: {percentile: 95, target: 1500ms}, tpot: {percentile: 90, target: 40ms}}
-  scaling: {coldStart: 90s}
+  scaling: {policy: queueing, idleAfter: 2m}
 )";
   std::string out;
-  ASSERT_EQ(run({"--service", file("service.yaml"), "--policy", "queueing", "-o", "json"}, out), 0);
+  ASSERT_EQ(run({"--service", file("service.yaml"), "--cold-start", "90s", "--policy", "queueing",
+                 "-o", "json"},
+                out),
+            0);
   const Json document = boost::json::parse(out);
   EXPECT_DOUBLE_EQ(document.at("objective").at("ttft_s").as_double(), 1.5);
   EXPECT_DOUBLE_EQ(document.at("objective").at("tpot_s").as_double(), 0.04);
