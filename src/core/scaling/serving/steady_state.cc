@@ -213,7 +213,7 @@ ServingForecast SteadyState::forecast() const {
   answer.stable = true;
   answer.utilization = load_.rate_per_s * work_s_;
   answer.iteration_s = iteration_s_;
-  answer.batch = decodes_ + load_.rate_per_s * ttft_mean_s_;
+  answer.batch = batch();
   answer.ttft_s = percentiles(ttft_mean_s_, [&](double t) { return ttft_tail(t); });
   double streams = 0, tpot_sum_s = 0, decode_sum_s = 0;
   for (const RequestShape& shape : load_.shapes) {
@@ -272,20 +272,20 @@ int concurrency_within(const ServingProfile& profile, const ServingLoad& load, d
   ServingLoad at = load;
   at.gap_cv = 1;
   double low = 0, high = 1;
-  const auto forecast = [&](double rate) {
+  const auto state_at = [&](double rate) {
     at.rate_per_s = rate;
-    return SteadyState(profile, at).forecast();
+    return SteadyState(profile, at);
   };
   const auto within = [&](double rate) {
-    const ServingForecast answer = forecast(rate);
-    return answer.stable && answer.iteration_s <= tpot_s;
+    const SteadyState state = state_at(rate);
+    return state.stable() && state.iteration_s() <= tpot_s;
   };
   while (within(high) && high < 1e6) low = high, high *= 2;
   for (int step = 0; step < 30; ++step) {
     const double middle = (low + high) / 2;
     (within(middle) ? low : high) = middle;
   }
-  return low <= 0 ? 1 : std::max(1, static_cast<int>(forecast(low).batch));
+  return low <= 0 ? 1 : std::max(1, static_cast<int>(state_at(low).batch()));
 }
 
 }  // namespace berth::core

@@ -56,6 +56,11 @@ class SteadyState {
   /// `profile` outlives it.
   SteadyState(const ServingProfile& profile, ServingLoad load);
 
+  bool stable() const { return stable_; }
+  double iteration_s() const { return iteration_s_; }
+  /// Sequences in flight, mean.
+  double batch() const { return decodes_ + load_.rate_per_s * ttft_mean_s_; }
+  /// With all percentiles: dear, next to the rest.
   ServingForecast forecast() const;
   /// Share of requests within both bounds; 0 where the load has no steady state.
   double inside(double ttft_s, double tpot_s) const;
