@@ -11,6 +11,8 @@ import berth
 from berth import Server, container, pod, wait_for
 
 GPU = "nvidia.com/gpu"
+# How many seconds a probe that succeeds may take.
+PATIENCE = round(berth.SLOWDOWN)
 
 
 def setUpModule() -> None:
@@ -140,9 +142,10 @@ class LifeTest(Case):
     def test_probes(self) -> None:
         self.start_pod("probed", "touch /tmp/alive; while [ ! -e /tmp/stop ]; do sleep 0.2; "
                        "[ -e /tmp/ready ] || { sleep 1; touch /tmp/ready; }; done; rm /tmp/alive; sleep 1000",
-                       readinessProbe={"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1},
+                       readinessProbe={"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1,
+                                       "timeoutSeconds": PATIENCE},
                        livenessProbe={"exec": {"command": ["test", "-e", "/tmp/alive"]}, "periodSeconds": 1,
-                                      "failureThreshold": 2, "initialDelaySeconds": 2},
+                                      "timeoutSeconds": PATIENCE, "failureThreshold": 2, "initialDelaySeconds": 2},
                        spec={"restartPolicy": "Always"})
         wait_for("it is ready", lambda: (server.get("pods", "probed").get("status", {})
                                          .get("containerStatuses") or [{}])[0].get("ready"))
@@ -228,7 +231,7 @@ class WorkTest(Case):
         template = {"metadata": {"labels": {"app": "web"}},
                     "spec": {"terminationGracePeriodSeconds": 2, "containers": [
                         container(serve.replace("VERSION", "first"), readinessProbe={
-                            "tcpSocket": {"port": 8000}, "periodSeconds": 1})]}}
+                            "tcpSocket": {"port": 8000}, "periodSeconds": 1, "timeoutSeconds": PATIENCE})]}}
         self.make("deployments", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
                                   "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}},
                                            "template": template}})

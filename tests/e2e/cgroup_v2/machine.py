@@ -151,7 +151,7 @@ def test_disk(binary: Path, target: Path, files: dict[str, Path]) -> None:
 
 
 def boot(init: str, tests: list[str], *, binary: Path, limit: float, files: dict[str, Path] | None = None,
-         slowdown: int = 10) -> tuple[int, str]:
+         slowdown: int = 5) -> tuple[int, str]:
     """Runs the machine until it turns itself off, and prints what the tests print. `init` is the guest's first
     program of its own, `tests` are relative to tests/e2e. Returns their exit status and the kernel's console."""
     made = prepare(binary)

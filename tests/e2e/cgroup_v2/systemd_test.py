@@ -58,7 +58,7 @@ class Case(unittest.TestCase):
             self.assertEqual((folder / "cpu.max").read_text().strip(), "50000 100000")
 
     def check_counts_on(self, name: str, before: dict) -> None:
-        last = int(self.server.logs(name).split()[-1])
+        last = int(self.server.wait_log(name, r"\d\n").split()[-1])
         self.server.wait_log(name, rf"(?m)^{last + 2}$")
         after = self.status(name)
         self.assertEqual((after["containerID"], after["restartCount"]), (before["containerID"], 0))
@@ -72,7 +72,7 @@ class ServiceTest(Case):
 
     @classmethod
     def setUpClass(cls) -> None:
-        Path("/usr/local/bin/berth").symlink_to(BINARY)
+        subprocess.run(["ln", "-sf", BINARY, "/usr/local/bin/berth"], check=True)
         for unit in UNITS.glob("*.service"):
             shutil.copy(unit, "/etc/systemd/system")
         systemctl("daemon-reload")
