@@ -69,7 +69,9 @@ void Discovery::tell_models() {
   if (!services_ || !slices_ || !services_->synced() || !slices_->synced()) return;
   Models models;
   for (const auto& [key, service] : services_->objects()) {
-    auto& servers = models[std::string(find_string(*service, {"metadata", "labels", kModelLabel}))];
+    const std::string_view label = find_string(*service, {"metadata", "labels", kModelLabel});
+    auto& servers =
+        models[std::string(find_string(*service, {"metadata", "annotations", kModelName}, label))];
     for (const auto& [slice_key, slice] : slices_->objects()) {
       if (slice_key.first != key.first ||
           find_string(*slice, {"metadata", "labels", "kubernetes.io/service-name"}) != key.second)

@@ -128,11 +128,13 @@ Json deployment_of(const ServiceSpec& spec, const VariantSpec& variant) {
 }
 
 Json service_of(const ServiceSpec& spec) {
+  JsonObject annotations{{kModelNameAnnotation, spec.model_name}};
+  // What would only wait inside the engine waits in the gateway, where turns are fair.
+  if (spec.sequences > 0) annotations[kMaxInFlightAnnotation] = std::to_string(spec.sequences);
   return JsonObject{
-      {"metadata",
-       JsonObject{{"name", spec.name},
-                  {"labels", JsonObject{{kModelServiceLabel, spec.name}}},
-                  {"annotations", JsonObject{{kModelNameAnnotation, spec.model_name}}}}},
+      {"metadata", JsonObject{{"name", spec.name},
+                              {"labels", JsonObject{{kModelServiceLabel, spec.name}}},
+                              {"annotations", std::move(annotations)}}},
       {"spec",
        JsonObject{{"selector", JsonObject{{kModelServiceLabel, spec.name}}},
                   {"ports", JsonArray{JsonObject{

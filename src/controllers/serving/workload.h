@@ -10,6 +10,8 @@ inline constexpr std::string_view kModelServiceLabel = "berth.dev/model-service"
 inline constexpr std::string_view kVariantLabel = "berth.dev/variant";
 /// On the Service: the name of the model that requests ask for.
 inline constexpr std::string_view kModelNameAnnotation = "berth.dev/model-name";
+/// And how many requests each of its servers answers at once.
+inline constexpr std::string_view kMaxInFlightAnnotation = "berth.dev/max-in-flight";
 /// On the pods: where the engine says how many requests it has, `PORT/PATH METRIC[,METRIC]`.
 inline constexpr std::string_view kBusyAnnotation = "berth.dev/busy-metrics";
 

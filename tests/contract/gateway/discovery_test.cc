@@ -56,7 +56,8 @@ class DiscoveryTest : public apiserver::ServerTest {
 
 TEST_F(DiscoveryTest, LabelledServicesAreModelsAndTheirReadyEndpointsServers) {
   create({"", "v1", "services"}, R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"s",
-    "labels":{"berth.dev/model":"harbour"},"annotations":{"berth.dev/max-in-flight":"7"}},
+    "labels":{"berth.dev/model-service":"s"},"annotations":{"berth.dev/model-name":"harbour",
+    "berth.dev/max-in-flight":"7"}},
     "spec":{"ports":[{"port":80,"targetPort":8080}],"selector":{"app":"s"}}})");
   EXPECT_TRUE(wait([this] { return models_.contains("harbour"); }));
   EXPECT_TRUE(wait([this] { return models_.at("harbour").empty(); })) << "it may start yet";
