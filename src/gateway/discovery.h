@@ -16,9 +16,9 @@
 
 namespace berth::gateway {
 
-/// A Service with this label serves a model; its ready endpoints are the model's servers. The model's
-/// name is the annotation `berth.dev/model-name`, else the label; `berth.dev/max-in-flight` says how
-/// many requests each server takes. The Services of ModelServices have all three.
+/// A Service with this label serves a model; its ready endpoints are the model's servers. The
+/// model's name is the annotation `berth.dev/model-name`, else the label; `berth.dev/max-in-flight`
+/// says how many requests each server takes. The Services of ModelServices have all three.
 inline constexpr std::string_view kModelLabel = "berth.dev/model-service";
 inline constexpr std::string_view kModelName = "berth.dev/model-name";
 inline constexpr std::string_view kMaxInFlight = "berth.dev/max-in-flight";
