@@ -101,7 +101,7 @@ void Handler::openapi(const CallPtr& call) {
     document = objects::openapi_v2(registry);
     if (prefers_protobuf(call->request().headers.get("Accept"))) {
       platform::HttpResponse response{200, {}, objects::openapi_v2_protobuf(*document)};
-      response.headers.add("Content-Type", std::string(objects::kOpenApiV2Protobuf));
+      response.headers.add("Content-Type", std::string(objects::kOpenApiV2ProtobufAnswer));
       response.headers.add("Vary", "Accept");
       return call->answer(std::move(response));
     }
