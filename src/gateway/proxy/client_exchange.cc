@@ -253,7 +253,6 @@ void ClientConnection::end_stream(bool whole) {
     // The client has a part of the answer: what it gets now is the one error.
     error = "data: " + upstream_cut(exchange.scan.model).body() + "\n\n";
     add(error);
-    keep_alive_ = false;
   }
   const bool nothing_sent = !stream_head_sent_;
   on_flush();
