@@ -110,7 +110,7 @@ void State::add_pending(const Task& task, int sign) {
     Queue& queue = queues_[id.index()];
     queue.pending_cpu_milli += sign * shape.request.cpu_milli;
     queue.pending_memory_bytes += sign * shape.request.memory_bytes;
-    queue.pending_device_milli += sign * shape.devices.count * milli;
+    queue.pending_device_milli += sign * int64_t{shape.devices.count} * milli;
     queue.pending_tasks += static_cast<uint32_t>(sign);
   }
 }
@@ -168,7 +168,7 @@ void State::add_capacity(const Node& node, int sign) {
   capacity_.memory_bytes += sign * node.capacity.memory_bytes;
   for (const Device& device : node.devices)
     if (device.healthy && !device.busy)
-      capacity_.accelerator_milli[device.accelerator.index()] += sign * 1000;
+      capacity_.accelerator_milli[device.accelerator.index()] += int64_t{sign} * 1000;
   for (const CountedResource& row : node.counted)
     if (row.accelerator.valid())
       capacity_.accelerator_milli[row.accelerator.index()] += sign * row.capacity * 1000;

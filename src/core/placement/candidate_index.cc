@@ -22,14 +22,15 @@ void ScoreTree::set(uint32_t node, int32_t score) {
 
 void ScoreTree::rebuild() {
   for (uint32_t at = leaves_ - 1; at >= 1; --at) {
-    tree_[at] = std::max(tree_[2 * at], tree_[2 * at + 1]);
+    const size_t left = size_t{2} * at;
+    tree_[at] = std::max(tree_[left], tree_[left + 1]);
   }
 }
 
 uint32_t ScoreTree::first_best() const {
-  uint32_t at = 1;
+  size_t at = 1;
   while (at < leaves_) at = tree_[2 * at] == tree_[at] ? 2 * at : 2 * at + 1;
-  return at - leaves_;
+  return static_cast<uint32_t>(at - leaves_);
 }
 
 std::optional<uint32_t> CandidateIndex::best(const Request& request) {

@@ -79,6 +79,7 @@ std::vector<Label> domains_of(const State& state, const Gang& gang, TaskId membe
   std::stable_sort(room.begin(), room.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<Label> domains;
+  domains.reserve(room.size());
   for (const auto& [count, value] : room) domains.push_back({gang.topology_key, value});
   return domains;
 }

@@ -24,11 +24,15 @@ size_t device_count(const Node& node) {
   return std::min(count, kMaxDevicesPerNode);
 }
 
+int model_of(AcceleratorId kind) {
+  return static_cast<int>(kind.index() % kMaxAccelerators);
+}
+
 /// The kind of the first device; nodes with several kinds are scored as having that one.
 int model_of(const Node& node) {
-  if (node.named()) return node.devices.front().accelerator.value % kMaxAccelerators;
+  if (node.named()) return model_of(node.devices.front().accelerator);
   for (const CountedResource& row : node.counted) {
-    if (row.accelerator.valid()) return row.accelerator.value % kMaxAccelerators;
+    if (row.accelerator.valid()) return model_of(row.accelerator);
   }
   return 0;
 }
