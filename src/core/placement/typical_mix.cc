@@ -13,6 +13,7 @@ TypicalMix TypicalMix::of(std::span<const Request> seen, int share_percent) {
     ++counts[request];
   }
   std::vector<Entry> all;
+  all.reserve(counts.size());
   for (const auto& [request, count] : counts) all.push_back({request, count});
   std::stable_sort(all.begin(), all.end(), [](const Entry& a, const Entry& b) {
     const auto key = [](const Entry& e) {

@@ -12,7 +12,7 @@ bool serves_before(const Gang& a, const Gang& b) {
 }
 
 ServiceOrder::ServiceOrder(const State& state, const Entitlements& entitlements,
-                           std::vector<GangId> gangs)
+                           const std::vector<GangId>& gangs)
     : state_(state), entitlements_(entitlements), lines_(state.queues().size()) {
   for (GangId gang : gangs) lines_[state.gang(gang).queue.index()].gangs.push_back(gang);
   for (size_t i = 0; i < lines_.size(); ++i) {

@@ -18,7 +18,8 @@ bool serves_before(const Gang& a, const Gang& b);
 /// name. Each turn looks at what queues have by then, so what was placed a moment ago counts.
 class ServiceOrder {
  public:
-  ServiceOrder(const State& state, const Entitlements& entitlements, std::vector<GangId> gangs);
+  ServiceOrder(const State& state, const Entitlements& entitlements,
+               const std::vector<GangId>& gangs);
 
   /// Nothing when all had their turn.
   std::optional<GangId> next();

@@ -49,8 +49,8 @@ Positive positive_part(const Step& up, const Step& down, double n) {
 
 Wait maximum_of_walk(const Step& up, const Step& down) {
   using Gauss = boost::math::quadrature::gauss<double, 10>;
-  constexpr double kFirstPanel = 32;
-  constexpr double kLastTerm = 1e12;
+  constexpr int64_t kFirstPanel = 32;
+  constexpr int64_t kLastTerm = int64_t{1} << 40;  // 1e12 and a little
 
   Positive sum;
   const auto add = [&](double n, double weight) {
@@ -59,9 +59,10 @@ Wait maximum_of_walk(const Step& up, const Step& down) {
     sum.first += weight * part.first / n;
     sum.second += weight * part.second / n;
   };
-  for (double n = 1; n < kFirstPanel; ++n) add(n, 1);
+  for (int64_t n = 1; n < kFirstPanel; ++n) add(static_cast<double>(n), 1);
   // From there the terms are smooth: a sum over [n, 2n) is an integral over [n - 1/2, 2n - 1/2).
-  for (double n = kFirstPanel; n < kLastTerm; n *= 2) {
+  for (int64_t panel = kFirstPanel; panel < kLastTerm; panel *= 2) {
+    const double n = static_cast<double>(panel);
     const Positive before = sum;
     const double middle = 1.5 * n - 0.5, half = n / 2;
     for (size_t i = 0; i < Gauss::abscissa().size(); ++i) {
