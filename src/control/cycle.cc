@@ -16,6 +16,17 @@ namespace {
 
 using namespace core;  // NOLINT: the cycle is written in the core's terms
 
+/// Why a gang that has `members` of its minimum, with those that wait, has no turn yet.
+std::optional<ReasonCode> hold_up(const Gang& gang, size_t members, bool none_waits,
+                                  bool some_gated) {
+  if (gang.min == kUndeclared) return ReasonCode::kGangIncomplete;
+  if (!gang.queue.valid()) return ReasonCode::kQueueMissing;
+  const bool too_few = members < gang.min;
+  if (none_waits || (some_gated && too_few)) return ReasonCode::kGated;
+  if (too_few) return ReasonCode::kGangIncomplete;
+  return std::nullopt;
+}
+
 /// Gangs with tasks to place: below their minimum, or (`growth`) between minimum and maximum.
 std::vector<GangId> gangs_that_want(Decision& d, bool growth) {
   std::vector<GangId> gangs;
@@ -35,14 +46,8 @@ std::vector<GangId> gangs_that_want(Decision& d, bool growth) {
       return d.state.task(task).phase == TaskPhase::kPending && d.state.task(task).gated;
     });
     if (waiting + static_cast<size_t>(gated) == 0) continue;
-    if (gang.min == kUndeclared)
-      d.wait(id, ReasonCode::kGangIncomplete);
-    else if (!gang.queue.valid())
-      d.wait(id, ReasonCode::kQueueMissing);
-    else if (waiting == 0 || (gated > 0 && have + waiting < gang.min))
-      d.wait(id, ReasonCode::kGated);
-    else if (have + waiting < gang.min)
-      d.wait(id, ReasonCode::kGangIncomplete);
+    if (const auto why = hold_up(gang, have + waiting, waiting == 0, gated > 0))
+      d.wait(id, *why);
     else
       gangs.push_back(id);
   }
