@@ -161,13 +161,37 @@ void deployment_strategy(JsonObject& object) {
   if (text(object, "type") == "RollingUpdate") set_default(object, "rollingUpdate", JsonObject());
 }
 
+JsonObject* make_object(JsonObject& object, std::string_view key) {
+  if (!is_set(object, key)) object[key] = JsonObject();
+  return member_object(object, key);
+}
+
+/// A Job that has an identity selects its pods by it, unless its user chose a selector.
+void job_selector(const JsonObject& metadata, JsonObject& spec) {
+  const Json* manual = spec.if_contains("manualSelector");
+  const Json uid(text(metadata, "uid")), name(text(metadata, "name"));
+  if (!is_set(metadata, "uid") || (manual != nullptr && *manual == Json(true))) return;
+  set_default(spec, "selector",
+              JsonObject{{"matchLabels", JsonObject{{"batch.kubernetes.io/controller-uid", uid}}}});
+  JsonObject* of_template = member_object(spec, "template");
+  JsonObject* inner = of_template != nullptr ? make_object(*of_template, "metadata") : nullptr;
+  JsonObject* labels = inner != nullptr ? make_object(*inner, "labels") : nullptr;
+  if (labels == nullptr) return;
+  for (const std::string_view prefix : {"", "batch.kubernetes.io/"}) {
+    set_default(*labels, std::string(prefix) + "controller-uid", uid);
+    set_default(*labels, std::string(prefix) + "job-name", name);
+  }
+}
+
 void job(JsonObject& object) {
   JsonObject* spec = member_object(object, "spec");
   JsonObject* metadata = member_object(object, "metadata");
-  JsonObject* of_template = spec != nullptr ? member_object(*spec, "template") : nullptr;
+  if (spec == nullptr || metadata == nullptr) return;
+  job_selector(*metadata, *spec);
+  JsonObject* of_template = member_object(*spec, "template");
   JsonObject* inner = of_template != nullptr ? member_object(*of_template, "metadata") : nullptr;
   JsonObject* labels = inner != nullptr ? member_object(*inner, "labels") : nullptr;
-  if (labels == nullptr || labels->empty() || metadata == nullptr) return;
+  if (labels == nullptr || labels->empty()) return;
   const Json* own = metadata->if_contains("labels");
   if (own == nullptr || own->is_null() || (own->is_object() && own->get_object().empty()))
     (*metadata)["labels"] = Json(*labels);

@@ -145,6 +145,27 @@ void job_spec(const JsonObject& spec, IssueSink& sink) {
                          "set `restartPolicy: Never`");
 }
 
+/// The selector of a Job is made from its uid (defaults), so that no Job takes another's pods.
+void job(const JsonObject& object, IssueSink& sink) {
+  const JsonObject& spec = object_of(object, "spec");
+  const Json* selector = member(spec, "selector");
+  const Json* manual = member(spec, "manualSelector");
+  if (selector == nullptr || !selector->is_object()) return;
+  const PathScope scope(sink.path, "spec");
+  if (manual != nullptr && *manual == Json(true)) {
+    check_selector(spec, sink);
+    return;
+  }
+  const std::string_view uid = text_of(object_of(object, "metadata"), "uid");
+  const Json made =
+      JsonObject{{"matchLabels", JsonObject{{"batch.kubernetes.io/controller-uid", uid}}}};
+  if (uid.empty() || *selector != made)
+    sink.add(Issue::Kind::kInvalid, "selector", "is made by the server, from the Job's uid",
+             "remove it, or set `manualSelector: true`");
+  else
+    check_selector(spec, sink);
+}
+
 void budget_spec(const JsonObject& spec, IssueSink& sink) {
   if (member(spec, "minAvailable") != nullptr && member(spec, "maxUnavailable") != nullptr)
     sink.add(Issue::Kind::kInvalid, "maxUnavailable", "cannot be used with `minAvailable`",
@@ -160,6 +181,7 @@ ValueRule workload_value_rule(std::string_view struct_name) {
       {"apps.v1.DeploymentSpec", deployment_spec},
       {"apps.v1.DeploymentStrategy", deployment_strategy},
       {"apps.v1.ReplicaSetSpec", replica_set_spec},
+      {"batch.v1.Job", job},
       {"batch.v1.JobSpec", job_spec},
       {"policy.v1.PodDisruptionBudgetSpec", budget_spec},
   };

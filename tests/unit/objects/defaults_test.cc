@@ -157,6 +157,34 @@ spec:
   suspend: false
   template: {metadata: {labels: {x: z}}}
 )"},
+        DefaultsCase{"created_job", R"(
+apiVersion: batch/v1
+kind: Job
+metadata: {name: a, uid: u1}
+spec: {template: {metadata: {labels: {x: z}}}}
+)",
+                     R"(
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: a
+  uid: u1
+  labels: {x: z, controller-uid: u1, job-name: a, batch.kubernetes.io/controller-uid: u1,
+           batch.kubernetes.io/job-name: a}
+spec:
+  backoffLimit: 6
+  completionMode: NonIndexed
+  completions: 1
+  manualSelector: false
+  parallelism: 1
+  podReplacementPolicy: TerminatingOrFailed
+  selector: {matchLabels: {batch.kubernetes.io/controller-uid: u1}}
+  suspend: false
+  template:
+    metadata:
+      labels: {x: z, controller-uid: u1, job-name: a, batch.kubernetes.io/controller-uid: u1,
+               batch.kubernetes.io/job-name: a}
+)"},
         DefaultsCase{"work_queue_job",
                      "{apiVersion: batch/v1, kind: Job, spec: {parallelism: 3, podFailurePolicy: "
                      "{rules: []}}}",

@@ -35,6 +35,25 @@ class PrepareTest : public testing::Test {
   const Json unknown_ = yaml("{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, dta: {x: z}}");
 };
 
+TEST_F(PrepareTest, TheSelectorOfAJobIsTheServersToMake) {
+  const auto issues = [&](std::string_view spec) {
+    return texts(
+        prepare(kind("batch/v1", "Job"),
+                yaml("{apiVersion: batch/v1, kind: Job, metadata: {name: a, uid: u1}, spec: {" +
+                     std::string(spec) +
+                     "template: {metadata: {labels: {x: z}}, spec: {restartPolicy: Never, "
+                     "containers: [{name: a, image: host}]}}}}"),
+                FieldValidation::kStrict)
+            .invalid);
+  };
+  EXPECT_THAT(issues(""), IsEmpty());
+  EXPECT_THAT(issues("manualSelector: true, selector: {matchLabels: {x: z}}, "), IsEmpty());
+  EXPECT_THAT(issues("selector: {matchLabels: {x: z}}, "),
+              ElementsAre(HasSubstr("spec.selector: is made by the server")));
+  EXPECT_THAT(issues("manualSelector: true, selector: {matchLabels: {x: other}}, "),
+              ElementsAre(HasSubstr("do not match the selector")));
+}
+
 TEST_F(PrepareTest, StrictRefusesUnknownFields) {
   const Prepared prepared = prepare(kind("v1", "ConfigMap"), unknown_, FieldValidation::kStrict);
   EXPECT_FALSE(prepared.ok());
