@@ -150,7 +150,7 @@ class CompletionTest(Case):
         quoted = " ".join(f"'{word}'" for word in words)
         return self.run_shell("bash", "--norc", "-c", "source <(berth completion bash); "
                               f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _berth; "
-                              "printf '%s\\n' \"${COMPREPLY[@]}\"")
+                              "for offer in \"${COMPREPLY[@]}\"; do echo \"$offer\"; done")
 
     def fish(self, line: str) -> list:
         return self.run_shell("fish", "--no-config", "-c",

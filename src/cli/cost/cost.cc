@@ -106,6 +106,10 @@ void add_cost(CLI::App& root, const Globals& globals, int& exit_code) {
   command->add_option("-o,--output", options->output, "table, json, or focus (FOCUS 1.2 CSV)")
       ->check(CLI::IsMember({"table", "json", "focus"}))
       ->capture_default_str();
+  command->footer(
+      "Examples:\n"
+      "  berth cost --prices berth.yaml --by tenant --since 24h\n"
+      "  berth cost --prices berth.yaml -o focus > costs.csv");
   command->callback(
       [options, &globals, &exit_code] { exit_code = report(run(globals, *options)); });
 }

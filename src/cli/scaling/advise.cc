@@ -161,6 +161,9 @@ void add_advise(CLI::App& root, int& exit_code) {
   command->add_option("-o,--output", options->output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
+  command->footer(
+      "Example:\n  berth advise --profile h100.yaml=2.5 --profile l4.yaml=0.7 --rate 12 "
+      "--prompt-tokens 1000 --output-tokens 200");
   command->callback([options, &exit_code] { exit_code = report(run(*options)); });
 }
 

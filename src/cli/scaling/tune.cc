@@ -106,6 +106,8 @@ void add_tune(CLI::App& root, int& exit_code) {
   command->add_option("-o,--output", options->output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
+  command->footer(
+      "Example:\n  berth tune --trace requests.csv --profile profile.yaml --held-out 40");
   command->callback([options, &exit_code] { exit_code = report(run(*options)); });
 }
 

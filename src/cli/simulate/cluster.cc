@@ -36,11 +36,11 @@ struct Options {
 };
 
 constexpr std::string_view kExamples =
-    "\nA node table has the columns name (or sn), cpu_milli, memory_mib, gpu, and may have model, "
+    "A node table has the columns name (or sn), cpu_milli, memory_mib, gpu, and may have model, "
     "rack.\nA job table has job, submit_s, runtime_s, gpus, and may have cpu_milli, memory_mib, "
     "gpu_milli, gpu_spec,\nmembers, queue, owner, estimate_s, priority, preemptible, checkpoint_s. "
     "openb, Helios, Philly and SWF\ntraces are read as published; the format is told by the "
-    "content.\n\nFor example:\n"
+    "content.\n\nExamples:\n"
     "  berth simulate --nodes nodes.csv --tasks jobs.csv\n"
     "  berth simulate --nodes nodes.csv --tasks jobs.csv --policy berth,first-fit --resample "
     "--seeds 1..10 --report r.html\n"

@@ -226,6 +226,11 @@ void add_simulate_fleet(CLI::App& simulate_command, int& exit_code) {
       ->capture_default_str();
   command->add_option("--report", options->report,
                       "Also write an HTML file with plots; it needs nothing else");
+  command->footer(
+      "Examples:\n"
+      "  berth simulate fleet --trace requests.csv --profile profile.yaml --oracle --report "
+      "r.html\n"
+      "  berth simulate fleet --synthetic --days 7 --rate 5 --profile profile.yaml --seeds 1..5");
   command->callback([options, &exit_code] { exit_code = report(simulate(*options)); });
 }
 

@@ -173,17 +173,20 @@ void add_key(CLI::App& root, const Globals& globals, int& exit_code) {
       ->check(CLI::Range(-100, 100));
   create_command->add_option("--expires", options->expires, "Good for this long, such as 720h");
   file_option(create_command);
+  create_command->footer("Example:\n  berth key create research --name notebooks --expires 720h");
   create_command->callback([=, &globals] { finish(create(globals, *options)); });
 
   auto* list_command = command->add_subcommand("ls", "List the keys, without their secrets");
   list_command->add_option("-o,--output", options->output, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
   file_option(list_command);
+  list_command->footer("Example:\n  berth key ls");
   list_command->callback([=, &globals] { finish(list(globals, *options)); });
 
   auto* revoke_command = command->add_subcommand("revoke", "End a key");
   revoke_command->add_option("id", options->id, "As `berth key ls` shows it")->required();
   file_option(revoke_command);
+  revoke_command->footer("Example:\n  berth key revoke 0123456789ab");
   revoke_command->callback([=, &globals] { finish(revoke(globals, *options)); });
 
   command->footer(
