@@ -197,6 +197,7 @@ class Starting {
 
   std::vector<TaskId> tasks_of(const HeldClaim& claim) const {
     std::vector<TaskId> tasks;
+    tasks.reserve(claim.members.size());
     for (const Placement& member : claim.members) tasks.push_back(member.task);
     return tasks;
   }
@@ -267,7 +268,7 @@ void start_minimums(Decision& d, std::vector<GangId> gangs) {
   std::sort(gangs.begin(), gangs.end(),
             [&](GangId a, GangId b) { return serves_before(d.state.gang(a), d.state.gang(b)); });
   std::erase_if(gangs, [&](GangId gang) { return starting.take_up_claim(gang); });
-  ServiceOrder order(d.state, d.entitlements(), std::move(gangs));
+  ServiceOrder order(d.state, d.entitlements(), gangs);
   while (const std::optional<GangId> gang = order.next()) starting.serve(*gang);
 }
 
