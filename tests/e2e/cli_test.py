@@ -107,7 +107,7 @@ class ExitCodeTest(Case):
                       ["get", "pods", "-l", "a=b=c"], ["apply", "-f", "/nowhere"], ["completion", "tcsh"]):
             self.assertEqual(self.code(*wrong), 2, wrong)
         self.assertEqual(self.code("apply", "-f", "-", stdin="kind: Pod\n"), 2)
-        self.assertEqual(self.code("--kubeconfig", "/nowhere", "get", "pods"), 1)
+        self.assertEqual(self.code("--kubeconfig", "/nowhere", "get", "pods"), 2)
 
 
 class HelpTest(Case):

@@ -50,6 +50,10 @@ SearchPath SearchPath::of_this_user() {
 Result<Endpoint> find_endpoint(const Globals& globals, const SearchPath& search) {
   std::optional<Endpoint> found;
   if (!globals.kubeconfig.empty()) {
+    if (::access(globals.kubeconfig.c_str(), R_OK) != 0) {
+      return fail(ErrorCode::kInvalid, "no such file, or not readable", globals.kubeconfig,
+                  "`berth serve` writes DIR/kubeconfig; without --kubeconfig it is looked for");
+    }
     BERTH_TRY(found, read(globals.kubeconfig, globals.context));
   }
   for (const fs::path& file : search.kubeconfigs) {
