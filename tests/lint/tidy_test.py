@@ -71,6 +71,13 @@ class TidyTest(unittest.TestCase):
         out = findings({f"src/node/part_{n}.h": "" for n in range(16)})
         self.assertIn("sources in one folder", out)
 
+    def test_two_types_of_one_name(self):
+        one, two = ("namespace berth::node {{\n{}struct Twin {{\n}};\n{}}}  // namespace berth::node\n".format(*text)
+                    for text in (("", ""), ("namespace {\n", "}  // namespace\n")))
+        self.assertIn("no findings", findings({"src/node/a.cc": one, "src/node/b.cc": two}))
+        out = findings({"src/node/a.cc": one, "src/node/c.h": one})
+        self.assertIn("src/node/c.h:2: berth::node::Twin is defined in src/node/a.cc too", out)
+
 
 if __name__ == "__main__":
     unittest.main()
