@@ -107,6 +107,7 @@ struct Agent::State {
     work = std::make_unique<WorkPool>(options.workers);
     probes = std::make_unique<WorkPool>(kProbeThreads);
     slow = std::make_unique<WorkPool>(1);
+    options.reserved_disk_bytes = std::min(options.reserved_disk_bytes, facts.disk_bytes / 10);
     PodSurroundings around;
     around.node_name = options.node_name;
     around.host_ip = facts.address;

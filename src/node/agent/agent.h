@@ -35,7 +35,7 @@ struct AgentOptions {
   /// Kept from pods for the machine itself.
   int64_t reserved_cpu_milli = 100;
   int64_t reserved_memory_bytes = 256 << 20;
-  int64_t reserved_disk_bytes = 1 << 30;
+  int64_t reserved_disk_bytes = 1 << 30;  ///< but at most a tenth of what there is
   Duration usage_period = Duration::seconds(10);
   /// Told of each window's samples, on the agent's thread.
   std::function<void(const UsageSnapshot&)> on_usage = {};
