@@ -525,54 +525,5 @@ TEST_F(AgentTest, ManyPodsAtOnceComeAndGo) {
                          std::chrono::seconds(60)));
   EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(data() + "/pods"); }));
 }
-
-/// From the pod's object to its process, against what conmon and runc alone need on this machine.
-TEST_F(AgentTest, StartingAPodCostsLittleMoreThanRuncAndConmon) {
-  constexpr int kRounds = 15;
-  using Steady = std::chrono::steady_clock;
-  const auto since = [](Steady::time_point start) {
-    return std::chrono::duration<double, std::milli>(Steady::now() - start).count();
-  };
-  ContainerRuntime::Options where;
-  where.state_dir = sandbox_->path() + "/bare";
-  where.exit_dir = sandbox_->path() + "/bare-exits";
-  const auto runtime = ContainerRuntime::open(where);
-  ASSERT_TRUE(runtime);
-  std::vector<double> bare;
-  std::vector<double> whole;
-  for (int i = 0; i < kRounds; ++i) {
-    const std::string name = fmt::format("p{}", i);
-    const auto start = Steady::now();
-    api_.apply("pods", pod(name, "exec sleep 100"));
-    while (phase(name) != "Running" && since(start) < 20'000)
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
-    whole.push_back(since(start));
-    // The very same container again, without Berth around it.
-    const auto config =
-        read_file(data() + "/pods/" + uid(name) + "/containers/c/0/bundle/config.json");
-    ASSERT_TRUE(config);
-    Json spec = boost::json::parse(*config);
-    spec.at("linux").at("cgroupsPath") = fmt::format("{}/bare{}", cgroup_root(), i);
-    const std::string id = fmt::format("bare{}", i);
-    const std::string folder = sandbox_->path() + "/" + id;
-    const auto bare_start = Steady::now();
-    const auto created = runtime->ensure_created({id, folder, folder + ".log", spec});
-    ASSERT_TRUE(created) << created.error().to_string();
-    ASSERT_TRUE(runtime->ensure_started(id));
-    bare.push_back(since(bare_start));
-    ASSERT_TRUE(runtime->remove(id));
-  }
-  std::sort(bare.begin(), bare.end());
-  std::sort(whole.begin(), whole.end());
-  const auto at = [](const std::vector<double>& v, double p) {
-    return v[static_cast<size_t>(p * static_cast<double>(v.size() - 1))];
-  };
-  fmt::print(
-      "create and start: bare p50 {:.1f} ms p95 {:.1f} ms; a pod p50 {:.1f} ms p95 {:.1f} ms\n",
-      at(bare, 0.5), at(bare, 0.95), at(whole, 0.5), at(whole, 0.95));
-  // Generous: the machine may be busy with something else.
-  EXPECT_LT(at(whole, 0.5), at(bare, 0.5) * 2 + 50);
-}
-
 }  // namespace
 }  // namespace berth::node
