@@ -160,6 +160,16 @@ void ClusterView::on_queue(const Json& json, bool gone) {
     handlers_.event(core::QueueUsage{
         name, decayed,
         parse_time(find_string(json, {"status", "decayedUsage", "asOf"})).value_or(Time{})});
+  if (fresh) recall_durations(name, json);
+}
+
+void ClusterView::recall_durations(const std::string& queue, const Json& json) {
+  for (const Json& kept : find_array(json, {"status", "learnedDurations"})) {
+    core::OwnerDurations past{.owner = std::string(find_string(kept, {"owner"})), .queue = queue};
+    for (const Json& each : find_array(kept, {"milliseconds"}))
+      if (each.is_int64() && each.get_int64() > 0) past.milliseconds.push_back(each.get_int64());
+    if (!past.owner.empty() && !past.milliseconds.empty()) handlers_.event(std::move(past));
+  }
 }
 
 /// Pods that name no queue go somewhere, also where nobody made one.

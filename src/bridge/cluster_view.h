@@ -70,6 +70,7 @@ class ClusterView {
   void drop_task(const std::string& name, bool completed = false);
   void tell_group(const std::string& gang);
   void read_all_pods();
+  void recall_durations(const std::string& queue, const Json& json);
   void ensure_default_queue();
   std::string queue_of_namespace(std::string_view ns) const;
   int32_t priority_of(std::string_view priority_class) const;

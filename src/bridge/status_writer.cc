@@ -1,8 +1,10 @@
 #include "bridge/status_writer.h"
 
 #include <algorithm>
+#include <span>
 
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
 #include <fmt/format.h>
 
 #include "base/quantity.h"
@@ -14,6 +16,8 @@ constexpr Duration kPodPause = Duration::seconds(5);
 /// Ten queues a second at most, and nothing more often than once a second.
 constexpr Duration kQueuePause = Duration::seconds(1);
 constexpr Duration kPastUsePause = Duration::seconds(10);
+/// In the status of a queue: at most some 100 KiB.
+constexpr size_t kOwnersKept = 256;
 constexpr Duration kPausePerQueue = Duration::milliseconds(100);
 
 std::string message_of(const core::Waiting& waiting) {
@@ -85,9 +89,29 @@ void StatusWriter::tell(const std::string& task, const PodRef& pod, bool gated,
   if (other_reason && !gated) record_event(client_, pod, true, "FailedScheduling", message, now);
 }
 
+void StatusWriter::collect_durations(const core::DurationMemory& durations) {
+  if (durations_version_ == durations.version()) return;
+  durations_version_ = durations.version();
+  using Owner = std::pair<const std::string, core::DurationMemory::Past>;
+  std::map<std::string_view, std::vector<const Owner*>> owners;
+  for (const Owner& owner : durations.owners()) owners[owner.second.queue].push_back(&owner);
+  // A queue that keeps nothing any more says so once.
+  for (auto& [queue, kept] : durations_) kept.clear();
+  for (auto& [queue, of_queue] : owners) {
+    std::ranges::sort(of_queue, {}, [](const Owner* each) { return each->second.heard; });
+    const size_t forgotten = of_queue.size() - std::min(of_queue.size(), kOwnersKept);
+    JsonArray& kept = durations_[std::string(queue)];
+    for (const Owner* owner : std::span(of_queue).subspan(forgotten))
+      kept.push_back(
+          JsonObject{{"owner", owner->first},
+                     {"milliseconds", boost::json::value_from(owner->second.milliseconds)}});
+  }
+}
+
 Duration StatusWriter::queues(const core::State& state) {
   int64_t written = 0;
   const core::Entitlements entitlements(state);
+  collect_durations(state.durations());
   for (size_t i = 0; i < state.queues().size(); ++i) {
     const core::Queue& queue = state.queues()[i];
     if (!queue.alive) continue;
@@ -119,6 +143,8 @@ Duration StatusWriter::queues(const core::State& state) {
       status.as_object()["status"].as_object()["decayedUsage"] =
           JsonObject{{"amount", told.amount}, {"asOf", format_time(told.as_of)}};
     }
+    if (const auto learned = durations_.find(queue.name); learned != durations_.end())
+      status.as_object()["status"].as_object()["learnedDurations"] = learned->second;
     std::string text = boost::json::serialize(status);
     std::string& last = queue_status_[queue.name];
     if (last == text) continue;

@@ -41,6 +41,8 @@ class StatusWriter {
     std::string codes;
     Time at;
   };
+  /// What each queue's status keeps of how long work took, where that changed.
+  void collect_durations(const core::DurationMemory& durations);
   void tell(const std::string& task, const PodRef& pod, bool gated, const std::string& codes,
             const std::string& message);
 
@@ -54,6 +56,8 @@ class StatusWriter {
     Time as_of;
   };
   std::map<std::string, PastUse> past_use_;
+  std::map<std::string, JsonArray> durations_;  // by queue
+  uint64_t durations_version_ = 0;
   std::optional<Time> due_;
 };
 

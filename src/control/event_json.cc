@@ -74,7 +74,7 @@ BERTH_FIELDS(BindDone, F(task) F(ok));
 BERTH_FIELDS(PolicySet, F(profile) F(accelerator_weights_milli) F(default_times) F(lost_work_cap)
                             F(intent_timeout) F(usage_half_life) F(consolidate));
 BERTH_FIELDS(QueueUsage, F(queue) F(decayed) F(as_of));
-BERTH_FIELDS(OwnerDurations, F(owner) F(milliseconds));
+BERTH_FIELDS(OwnerDurations, F(owner) F(milliseconds) F(queue));
 BERTH_FIELDS(PlanCommit, F(plan) F(actions));
 
 BERTH_FIELDS(PlaceSpec, F(task) F(node) F(devices));

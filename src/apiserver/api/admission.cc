@@ -190,6 +190,11 @@ std::vector<std::pair<StoreKey, Json>> initial_objects() {
         JsonObject{
             {"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", JsonObject{{"name", name}}}});
   }
+  initial.emplace_back(StoreKey{"queues.berth.dev", "", "default"},
+                       JsonObject{{"apiVersion", "berth.dev/v1alpha1"},
+                                  {"kind", "Queue"},
+                                  {"metadata", JsonObject{{"name", "default"}}},
+                                  {"spec", JsonObject{{"weight", 1}}}});
   for (const auto& [name, value] : {std::pair("system-cluster-critical", 2'000'000'000),
                                     std::pair("system-node-critical", 2'000'001'000)}) {
     initial.emplace_back(

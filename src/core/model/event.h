@@ -147,6 +147,7 @@ struct QueueUsage {
 struct OwnerDurations {
   std::string owner{};
   std::vector<int64_t> milliseconds{};  ///< oldest first
+  std::string queue{};                  ///< that keeps them
   bool operator==(const OwnerDurations&) const = default;
 };
 

@@ -103,7 +103,7 @@ uint64_t State::hash() const {
   }
   for (const auto& [owner, past] : durations_.owners()) {
     Hash hash;
-    hash.add(owner);
+    hash.add(owner).add(past.queue);
     for (int64_t each : past.milliseconds) hash.add(static_cast<uint64_t>(each));
     sum += hash.value();
   }
@@ -213,8 +213,8 @@ std::vector<Event> State::snapshot() const {
   for (const auto& [owner, past] : durations_.owners()) owners.emplace_back(past.heard, &owner);
   std::sort(owners.begin(), owners.end());
   for (const auto& [heard, owner] : owners) {
-    const std::span<const int64_t> past = durations_.of(*owner);
-    events.push_back(OwnerDurations{*owner, {past.begin(), past.end()}});
+    const DurationMemory::Past& past = durations_.owners().at(*owner);
+    events.push_back(OwnerDurations{*owner, past.milliseconds, past.queue});
   }
 
   UsageWindow window;

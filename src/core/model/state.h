@@ -85,6 +85,7 @@ class State {
   /// What healthy, idle or used devices, CPUs and memory there are on nodes that take work.
   const Usage& capacity() const { return capacity_; }
   std::span<const HeldClaim> claims() const { return claims_; }
+  const DurationMemory& durations() const { return durations_; }
   /// How long this task takes: as its owner said, else as the owner's past work took.
   std::optional<DurationBelief> duration_of(const Task& task) const;
 

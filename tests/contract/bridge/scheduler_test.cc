@@ -301,6 +301,29 @@ TEST_F(SchedulerTest, QueuesLimitAndTellWhatTheyUse) {
   EXPECT_THAT(condition("c", "PodScheduled", "message"), HasSubstr("its queue does not exist"));
 }
 
+TEST_F(SchedulerTest, HowLongWorkTookSurvivesARestart) {
+  const auto learned = [&]() -> size_t {
+    const SharedJson queue = get("queues", "default");
+    const JsonArray& owners = find_array(*queue, {"status", "learnedDurations"});
+    return owners.empty() ? 0 : find_array(owners.front(), {"milliseconds"}).size();
+  };
+  const auto complete = [&](const std::string& name) {
+    pod(name, 1, R"(,"labels":{"app":"trainer"})", R"(,"restartPolicy":"Never")");
+    ASSERT_TRUE(eventually([&] { return node_of(name) == "n1"; }));
+    patch("pods", "default", name, "status",
+          R"({"status":{"phase":"Running","startTime":"2026-01-01T00:00:00Z"}})");
+    patch("pods", "default", name, "status", R"({"status":{"phase":"Succeeded"}})");
+  };
+  start();
+  complete("a");
+  complete("b");
+  ASSERT_TRUE(eventually([&] { return learned() == 2; }));
+  scheduler_.reset();
+  start();
+  complete("c");
+  ASSERT_TRUE(eventually([&] { return learned() == 3; }));
+}
+
 TEST_F(SchedulerTest, ItsJournalReplays) {
   priorities();
   start();

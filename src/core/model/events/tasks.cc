@@ -135,8 +135,11 @@ void State::on(const TaskRemove& event) {
   const NodeId node = task.node;
   // Members of a gang take equally long: one speaks for all.
   const bool speaks = !task.gang.valid() || gangs_[task.gang.index()].tasks.front() == id;
-  if (event.completed && speaks && task.owner.valid() && task.started.ns != 0)
-    durations_.add(names_.text(task.owner), now_ - task.started);
+  if (event.completed && speaks && task.owner.valid() && task.started.ns != 0) {
+    const QueueId queue = task.gang.valid() ? gangs_[task.gang.index()].queue : QueueId{};
+    durations_.add(names_.text(task.owner), queue.valid() ? queues_[queue.index()].name : "",
+                   now_ - task.started);
+  }
   tasks_[id.index()].phase = TaskPhase::kGone;
   leave_gang(id);
   task_ids_.erase(event.name);

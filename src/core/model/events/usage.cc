@@ -98,7 +98,8 @@ void State::on(const QueueUsage& event) {
 }
 
 void State::on(const OwnerDurations& event) {
-  for (int64_t each : event.milliseconds) durations_.add(event.owner, Duration::milliseconds(each));
+  for (int64_t each : event.milliseconds)
+    durations_.add(event.owner, event.queue, Duration::milliseconds(each));
 }
 
 }  // namespace berth::core

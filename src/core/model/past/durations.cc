@@ -21,7 +21,7 @@ constexpr double kLeastSeconds = 0.001;
 
 }  // namespace
 
-void DurationMemory::add(std::string_view owner, Duration took) {
+void DurationMemory::add(std::string_view owner, std::string_view queue, Duration took) {
   auto known = owners_.find(owner);
   if (known == owners_.end()) {
     if (owners_.size() == kOwners)
@@ -32,6 +32,7 @@ void DurationMemory::add(std::string_view owner, Duration took) {
   }
   Past& past = known->second;
   past.heard = next_++;
+  past.queue = queue;
   if (past.milliseconds.size() == kPerOwner) past.milliseconds.erase(past.milliseconds.begin());
   past.milliseconds.push_back(std::max<int64_t>(1, took.to_milliseconds()));
 }

@@ -19,15 +19,19 @@ class DurationMemory {
   static constexpr size_t kOwners = 2048;
   static constexpr size_t kPerOwner = 32;
 
-  void add(std::string_view owner, Duration took);
+  /// `queue`: that the work was in.
+  void add(std::string_view owner, std::string_view queue, Duration took);
   /// Milliseconds, oldest first; empty where nothing is known.
   std::span<const int64_t> of(std::string_view owner) const;
 
   struct Past {
     std::vector<int64_t> milliseconds;
+    std::string queue;  ///< of the newest; its status keeps them
     uint64_t heard = 0;
   };
   const std::map<std::string, Past, std::less<>>& owners() const { return owners_; }
+  /// Grows with every `add`.
+  uint64_t version() const { return next_; }
 
  private:
   std::map<std::string, Past, std::less<>> owners_;

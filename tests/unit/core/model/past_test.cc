@@ -102,8 +102,9 @@ TEST(PastDurations, AreLearnedFromWhatCompleted) {
 
 TEST(PastDurations, AreBounded) {
   DurationMemory memory;
-  for (int i = 0; i < 3000; ++i) memory.add("owner-" + std::to_string(i), Duration::seconds(i));
-  for (int i = 0; i < 100; ++i) memory.add("busy", Duration::seconds(i));
+  for (int i = 0; i < 3000; ++i)
+    memory.add("owner-" + std::to_string(i), "q", Duration::seconds(i));
+  for (int i = 0; i < 100; ++i) memory.add("busy", "q", Duration::seconds(i));
   EXPECT_EQ(memory.owners().size(), DurationMemory::kOwners);
   EXPECT_TRUE(memory.of("owner-0").empty());
   EXPECT_EQ(memory.of("busy").size(), DurationMemory::kPerOwner);
