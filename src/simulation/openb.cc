@@ -275,9 +275,11 @@ Result<OpenbResult> run_openb(const OpenbRun& run, const Clock& clock) {
   const Time start = clock.now();
   for (size_t i = 0; i < run.arrivals.pods.size(); ++i) {
     const Request& request = workload.requests[run.arrivals.pods[i]];
+    const Time began = run.each != nullptr ? run.each->now() : Time{};
     const std::optional<Choice> choice = chooser.choose(request);
+    if (choice) fleet.take(choice->node, request, choice->devices);
+    if (run.each != nullptr) result.decision_times.push_back(run.each->now() - began);
     if (!choice) continue;
-    fleet.take(choice->node, request, choice->devices);
     result.placements[i] = {static_cast<int32_t>(run.arrivals.nodes[choice->node]),
                             choice->devices};
     ++result.placed;

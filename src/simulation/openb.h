@@ -21,6 +21,8 @@ struct OpenbRun {
   std::string_view policy;
   uint64_t seed = 42;       ///< of the policy `random`
   bool plain_scan = false;  ///< score every node for every pod: the reference for speed
+  /// Also time every decision on its own, by this clock; null: not.
+  const Clock* each = nullptr;
 };
 
 struct OpenbPlacement {
@@ -42,6 +44,7 @@ struct OpenbResult {
   uint64_t placed = 0;
   uint64_t decisions = 0;
   double decision_seconds = 0;
+  std::vector<Duration> decision_times;  ///< with OpenbRun::each, in the order of arrival
   uint64_t index_bytes = 0;
   std::vector<OpenbPlacement> placements;  ///< in the order of arrival
   std::vector<OpenbPoint> curve;           ///< percents 1 to 130

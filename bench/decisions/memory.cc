@@ -1,0 +1,44 @@
+#include <sys/resource.h>
+
+#include "bench/decisions/measure.h"
+
+namespace berth::bench {
+namespace {
+
+constexpr int kNodes = 10'000;
+constexpr int kDevices = 5;
+constexpr int kTasks = 100'000;
+constexpr int kShapes = 50;
+
+}  // namespace
+
+using namespace core;  // NOLINT: the cases speak the core's terms
+
+// Half of the tasks run, on devices of their own or, every fifth of them, without; half wait.
+Measures memory() {
+  Cluster cluster("berth");
+  const Time now{Duration::hours(1).ns};
+  cluster.add(Tick{now});
+  cluster.add(QueueUpsert{.name = "default"});
+  for (int n = 0; n < kNodes; ++n)
+    cluster.add(gpu_node("node-" + std::to_string(n), kDevices, "rack-" + std::to_string(n / 40)));
+  for (int t = 0; t < kTasks; ++t) {
+    const int devices = t % 5 == 0 ? 0 : 1;
+    TaskUpsert task = gpu_task("team-a/training-job-" + std::to_string(t), devices, "default");
+    task.shape.request.cpu_milli = 1000 + 50 * (t % kShapes);
+    if (devices == 0) task.shape.devices = {};
+    task.created = now;
+    cluster.add(task);
+  }
+  cluster.cycle(now);
+  cluster.cycle(now + Duration::seconds(1));
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  size_t running = 0;
+  for (const Task& task : cluster.state().tasks()) running += task.holds_place();
+  return {{"peak_mb", static_cast<double>(usage.ru_maxrss) * 1024 / 1e6},
+          {"running", static_cast<double>(running)},
+          {"decision_ms", cluster.decision_seconds() * 1e3}};
+}
+
+}  // namespace berth::bench
