@@ -30,23 +30,19 @@ std::optional<ReasonCode> hold_up(const Gang& gang, size_t members, bool none_wa
 /// Gangs with tasks to place: below their minimum, or (`growth`) between minimum and maximum.
 std::vector<GangId> gangs_that_want(Decision& d, bool growth) {
   std::vector<GangId> gangs;
-  for (size_t i = 0; i < d.state.gangs().size(); ++i) {
-    const GangId id{static_cast<uint32_t>(i)};
-    const Gang& gang = d.state.gangs()[i];
-    if (!gang.alive || !gang.intent.empty()) continue;
-    const size_t waiting = d.pending(gang).size();
-    const size_t have = d.running(gang);
+  for (const GangId id : d.state.open_gangs()) {
+    const Gang& gang = d.state.gang(id);
+    if (!gang.intent.empty()) continue;
+    const size_t waiting = gang.waiting;
+    const size_t have = gang.running;
     if (growth) {
       if (waiting > 0 && gang.queue.valid() && have >= gang.min && have < gang.max)
         gangs.push_back(id);
       continue;
     }
     if (have >= gang.min) continue;
-    const auto gated = std::count_if(gang.tasks.begin(), gang.tasks.end(), [&](TaskId task) {
-      return d.state.task(task).phase == TaskPhase::kPending && d.state.task(task).gated;
-    });
-    if (waiting + static_cast<size_t>(gated) == 0) continue;
-    if (const auto why = hold_up(gang, have + waiting, waiting == 0, gated > 0))
+    if (waiting + gang.gated == 0) continue;
+    if (const auto why = hold_up(gang, have + waiting, waiting == 0, gang.gated > 0))
       d.wait(id, *why);
     else
       gangs.push_back(id);
@@ -57,7 +53,7 @@ std::vector<GangId> gangs_that_want(Decision& d, bool growth) {
 void grow(Decision& d, GangId id) {
   const Gang& gang = d.state.gang(id);
   std::vector<TaskId> tasks = d.pending(gang);
-  size_t room = gang.max - d.running(gang);
+  size_t room = gang.max - gang.running;
   for (TaskId task : tasks) {
     if (room-- == 0) break;
     const TaskId one[] = {task};

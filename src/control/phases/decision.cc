@@ -46,7 +46,7 @@ void Decision::start(GangId id, const std::vector<Placement>& placed, bool backf
   const Gang& gang = state.gang(id);
   if (claim_of(id) != nullptr) drop_claim(id);
   if (gang.blocked.ns != 0) act(MarkBlocked{gang.name, std::nullopt});
-  if (running(gang) > placed.size()) act(MarkBroken{gang.name, std::nullopt});
+  if (gang.running > placed.size()) act(MarkBroken{gang.name, std::nullopt});
   if (placed.size() > 1) {
     PersistIntent intent{gang.name, plan.id, {}};
     for (const Placement& placement : placed) intent.members.push_back(state.spell(placement));
@@ -68,11 +68,6 @@ std::vector<TaskId> Decision::pending(const Gang& gang) const {
   for (TaskId id : gang.tasks)
     if (state.task(id).phase == TaskPhase::kPending && !state.task(id).gated) tasks.push_back(id);
   return tasks;
-}
-
-size_t Decision::running(const Gang& gang) const {
-  return static_cast<size_t>(std::count_if(gang.tasks.begin(), gang.tasks.end(),
-                                           [&](TaskId id) { return runs(state.task(id)); }));
 }
 
 const HeldClaim* Decision::claim_of(GangId gang) const {

@@ -44,8 +44,6 @@ class Decision {
 
   /// Those of its tasks that may be placed.
   std::vector<core::TaskId> pending(const core::Gang& gang) const;
-  /// How many of its tasks hold a place and are not told to stop.
-  size_t running(const core::Gang& gang) const;
   const core::HeldClaim* claim_of(core::GangId gang) const;
 
   core::State& state;

@@ -28,7 +28,7 @@ void roll_forward(Decision& d, GangId id) {
     const Placement one[] = {member};
     if (place_exactly(d.state, d.trial, entitlements, one)) placed.push_back(member);
   }
-  if (d.running(gang) < gang.min) return d.trial.rollback(mark);
+  if (gang.running < gang.min) return d.trial.rollback(mark);
   for (const Placement& member : placed) d.act(Bind{d.state.spell(member), false});
 }
 
@@ -40,7 +40,7 @@ void evict_whole(Decision& d, GangId id, EvictReason reason) {
 /// Since when it runs with less than its minimum (marked the first time); nothing where it does
 /// not.
 std::optional<Time> short_since(Decision& d, const Gang& gang) {
-  const size_t holding = d.running(gang);
+  const size_t holding = gang.running;
   if (!gang.declared || holding == 0 || holding >= gang.min) return std::nullopt;
   if (gang.below_min_since.ns != 0) return gang.below_min_since;
   d.act(MarkBroken{gang.name, d.state.now()});
@@ -65,7 +65,7 @@ void finish_starting(Decision& d, GangId id) {
     d.wake_at(end);
   }
   roll_forward(d, id);
-  if (d.running(gang) > 0) return;
+  if (gang.running > 0) return;
   // Nothing of it came about: it starts anew.
   settle();
   d.wake_at(d.state.now() + Duration::milliseconds(1));
@@ -89,9 +89,7 @@ void finish_running(Decision& d, GangId id) {
 }  // namespace
 
 void finish_started_gangs(Decision& d) {
-  for (size_t i = 0; i < d.state.gangs().size(); ++i) {
-    const GangId id{static_cast<uint32_t>(i)};
-    if (!d.state.gang(id).alive) continue;
+  for (const GangId id : d.state.open_gangs()) {
     if (d.state.gang(id).intent.empty())
       finish_running(d, id);
     else
@@ -103,7 +101,7 @@ void drop_stale_claims(Decision& d) {
   std::vector<GangId> stale;
   for (const HeldClaim& claim : d.state.claims()) {
     const Gang& gang = d.state.gang(claim.gang);
-    if (claim.expires <= d.state.now() || d.running(gang) >= gang.min || d.pending(gang).empty())
+    if (claim.expires <= d.state.now() || gang.running >= gang.min || d.pending(gang).empty())
       stale.push_back(claim.gang);
     else
       d.wake_at(claim.expires);

@@ -38,7 +38,7 @@ class Starting {
   void serve(GangId id) {
     const Gang& gang = d_.state.gang(id);
     const std::vector<TaskId> tasks = wanted(gang);
-    const size_t have = d_.running(gang);
+    const size_t have = gang.running;
     ++d_.position[gang.queue.index()];
     if (have + tasks.size() < gang.min) {
       // Those of it that ran yielded a moment ago, in this very pass.
@@ -90,7 +90,7 @@ class Starting {
   /// The members that would make it whole, or all there are.
   std::vector<TaskId> wanted(const Gang& gang) const {
     std::vector<TaskId> tasks = d_.pending(gang);
-    tasks.resize(std::min(tasks.size(), gang.min - d_.running(gang)));
+    tasks.resize(std::min(tasks.size(), size_t{gang.min} - gang.running));
     return tasks;
   }
 

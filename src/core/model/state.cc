@@ -1,6 +1,7 @@
 #include "core/model/state.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "core/model/undo.h"
@@ -47,8 +48,18 @@ ShapeId State::intern(const ShapeSpec& spec) {
     if (shapes_[at->second.index()] == shape) return at->second;
   const ShapeId id{static_cast<uint32_t>(shapes_.size())};
   shapes_.push_back(std::move(shape));
+  tasks_of_shape_.push_back(0);
   shape_ids_.emplace(hash, id);
   return id;
+}
+
+std::vector<GangId> State::open_gangs() const {
+  std::vector<GangId> open;
+  for (size_t word = 0; word < open_gangs_.size(); ++word)
+    for (uint64_t bits = open_gangs_[word]; bits != 0; bits &= bits - 1)
+      open.push_back(
+          GangId{static_cast<uint32_t>(word * 64) + static_cast<uint32_t>(std::countr_zero(bits))});
+  return open;
 }
 
 std::span<const Label> State::labels(LabelSetId id) const {

@@ -70,6 +70,11 @@ class State {
   const Queue& queue(QueueId id) const { return queues_[id.index()]; }
   size_t alive_nodes() const { return alive_nodes_; }
 
+  /// The gangs that are open (Gang::open), in order of id.
+  std::vector<GangId> open_gangs() const;
+  /// How many managed tasks there are of a shape.
+  uint32_t tasks_of_shape(ShapeId id) const { return tasks_of_shape_[id.index()]; }
+
   NodeId find_node(std::string_view name) const;
   TaskId find_task(std::string_view name) const;
   GangId find_gang(std::string_view name) const;
@@ -151,6 +156,9 @@ class State {
   void add_use(const Task& task, int sign);
   void add_releasing(const Task& task, int sign);
   void add_pending(const Task& task, int sign);
+  void count_member(const Task& task, int sign);
+  /// Keeps `open_gangs_`: to be called when what Gang::open depends on changed.
+  void review(GangId id);
   void charge(QueueId queue, Usage Queue::* which, const Charge& charge, int sign);
   void add_capacity(const Node& node, int sign);
   void accrue_usage(Time until);
@@ -190,6 +198,7 @@ class State {
   std::vector<TaskId> free_tasks_;
   std::vector<Gang> gangs_;
   std::vector<GangId> free_gangs_;
+  std::vector<uint64_t> open_gangs_;  // a bit a gang
   std::vector<Queue> queues_;
   std::vector<QueueId> free_queues_;
   std::vector<std::string> wanted_parents_;  // by queue: parents arrive in any order
@@ -202,6 +211,7 @@ class State {
   std::unordered_map<std::string, QueueId> queue_ids_;
 
   std::vector<Shape> shapes_;
+  std::vector<uint32_t> tasks_of_shape_;
   std::unordered_multimap<uint64_t, ShapeId> shape_ids_;
   std::vector<std::vector<Label>> label_sets_;
   std::unordered_multimap<uint64_t, LabelSetId> label_set_ids_;

@@ -115,8 +115,25 @@ void State::add_pending(const Task& task, int sign) {
   }
 }
 
+void State::count_member(const Task& task, int sign) {
+  if (!task.gang.valid() || task.phase >= TaskPhase::kReleasing) return;
+  Gang& gang = gangs_[task.gang.index()];
+  uint32_t& count = task.phase != TaskPhase::kPending ? gang.running
+                    : task.gated                      ? gang.gated
+                                                      : gang.waiting;
+  count += static_cast<uint32_t>(sign);
+  review(task.gang);
+}
+
+void State::review(GangId id) {
+  const uint64_t bit = uint64_t{1} << id.index() % 64;
+  uint64_t& word = open_gangs_[id.index() / 64];
+  word = gangs_[id.index()].open() ? word | bit : word & ~bit;
+}
+
 void State::attach(TaskId id) {
   Task& task = tasks_[id.index()];
+  count_member(task, +1);
   if (task.phase == TaskPhase::kPending) {
     add_pending(task, +1);
     return;
@@ -140,6 +157,7 @@ void State::attach(TaskId id) {
 
 void State::detach(TaskId id) {
   Task& task = tasks_[id.index()];
+  count_member(task, -1);
   if (task.phase == TaskPhase::kPending) {
     add_pending(task, -1);
     return;
@@ -227,6 +245,7 @@ void State::release(TaskId id, std::string_view beneficiary, Time by) {
   Task& task = tasks_[id.index()];
   if (!task.holds_place()) return;
   if (task.phase != TaskPhase::kReleasing) {
+    count_member(task, -1);
     task.phase = TaskPhase::kReleasing;
     add_releasing(task, +1);
     touch(task.node);

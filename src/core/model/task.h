@@ -79,9 +79,19 @@ struct Gang {
   Time below_min_since{};  ///< a running gang that lost members; 0: it is whole
   uint64_t sequence = 0;
   std::vector<TaskId> tasks{};  ///< sorted by sequence
+  uint32_t waiting = 0;         ///< of its tasks: kPending and not gated
+  uint32_t gated = 0;           ///< kPending and gated
+  uint32_t running = 0;         ///< hold a place that they may keep: kAssumed to kRunning
   /// What was persisted before the first bind and is not yet carried out: empty once it is.
   std::vector<Placement> intent{};
   uint64_t plan = 0;  ///< the id of the plan that the intent belongs to
+
+  /// Is there anything about it to decide? Else it runs with all it has, or is not there.
+  bool open() const {
+    const bool short_of_members = declared && running > 0 && running < min;
+    return alive &&
+           (waiting + gated > 0 || !intent.empty() || below_min_since.ns != 0 || short_of_members);
+  }
 };
 
 }  // namespace berth::core

@@ -34,8 +34,10 @@ uint32_t ScoreTree::first_best() const {
 }
 
 std::optional<uint32_t> CandidateIndex::best(const Request& request) {
-  const auto [found, is_new] = entries_.try_emplace(request, Entry{ScoreTree(0), 0});
-  Entry& entry = found->second;
+  const auto found = entries_.find(request);
+  const bool is_new = found == entries_.end();
+  Entry& entry =
+      is_new ? entries_.emplace(request, Entry{ScoreTree(0), 0}).first->second : found->second;
   if (is_new || entry.seen < fleet_.oldest_change()) {
     entry.tree = ScoreTree(fleet_.size());
     for (uint32_t n = 0; n < fleet_.size(); ++n) entry.tree.set_leaf(n, rescore(n, request));

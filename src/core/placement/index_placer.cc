@@ -126,15 +126,10 @@ void IndexPlacer::follow(const State& state) {
 }
 
 void IndexPlacer::learn_mix(const State& state) {
-  std::vector<int64_t> counts(state.shape_count());
-  for (const Task& task : state.tasks()) {
-    if (task.phase != TaskPhase::kGone && task.managed) ++counts[task.shape.index()];
-  }
   mix_.clear();
-  for (size_t shape = 0; shape < counts.size(); ++shape) {
-    if (counts[shape] == 0) continue;
-    mix_.emplace_back(ShapeId{static_cast<uint32_t>(shape)},
-                      static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(counts[shape]))));
+  for (uint32_t i = 0; i < state.shape_count(); ++i) {
+    const uint32_t tasks = state.tasks_of_shape(ShapeId{i});
+    if (tasks > 0) mix_.emplace_back(ShapeId{i}, int64_t{std::bit_floor(tasks)});
   }
   mix_time_ = state.now();
   mix_tasks_ = state.tasks().size();
@@ -194,8 +189,10 @@ uint32_t IndexPlacer::best_by_index(const State& state, const PlaceQuery& query,
                                     const Feasibility& feasible, const Request& request) {
   if (indexes_.size() >= kMostIndexes) indexes_.clear();
   const Key key{state.task(query.task).shape, query.accelerators, query.domain};
-  const auto [found, is_new] = indexes_.try_emplace(key, Index{ScoreTree(fleet_.size()), 0});
-  Index& index = found->second;
+  const auto found = indexes_.find(key);
+  const bool is_new = found == indexes_.end();
+  Index& index = is_new ? indexes_.emplace(key, Index{ScoreTree(fleet_.size()), 0}).first->second
+                        : found->second;
   if (is_new || index.seen < fleet_.oldest_change()) {
     for (uint32_t n = 0; n < fleet_.size(); ++n) {
       index.tree.set_leaf(n, score(state, feasible, request, n));

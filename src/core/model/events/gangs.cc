@@ -12,6 +12,7 @@ GangId State::ensure_gang(std::string_view name) {
   const GangId id = take_slot(gangs_, free_gangs_);
   wanted_queues_.resize(gangs_.size());
   wanted_queues_[id.index()].clear();
+  open_gangs_.resize((gangs_.size() + 63) / 64, 0);
   Gang& gang = gangs_[id.index()];
   gang.name = name;
   gang.alive = true;
@@ -28,6 +29,7 @@ void State::free_gang_if_unused(GangId id) {
   move_gang(id, QueueId{});
   gang_ids_.erase(gang.name);
   gang = Gang{};
+  review(id);
   free_gangs_.push_back(id);
 }
 
@@ -68,6 +70,7 @@ void State::on(const GangUpsert& event) {
   gang.created = event.created;
   gang.deadline = event.timeout.ns > 0 ? event.created + event.timeout : Time{};
   join_queue(id, event.queue);
+  review(id);
 }
 
 void State::on(const GangRemove& event) {
@@ -76,6 +79,7 @@ void State::on(const GangRemove& event) {
   gangs_[id.index()].declared = false;
   gangs_[id.index()].min = kUndeclared;
   gangs_[id.index()].intent.clear();
+  review(id);
   drop_claim(id);
   free_gang_if_unused(id);
 }

@@ -53,6 +53,7 @@ void State::on_action(const PersistIntent& action, uint64_t) {
   gang.intent.clear();
   for (const PlaceSpec& member : action.members)
     if (const auto placement = resolve(member)) gang.intent.push_back(*placement);
+  review(id);
 }
 
 void State::on_action(const ClearIntent& action, uint64_t) {
@@ -60,6 +61,7 @@ void State::on_action(const ClearIntent& action, uint64_t) {
   if (!id.valid()) return;
   gangs_[id.index()].intent.clear();
   gangs_[id.index()].plan = 0;
+  review(id);
 }
 
 void State::on_action(const Claim& action, uint64_t) {
@@ -84,8 +86,10 @@ void State::on_action(const MarkBlocked& action, uint64_t) {
 }
 
 void State::on_action(const MarkBroken& action, uint64_t) {
-  if (const GangId id = find_gang(action.gang); id.valid())
-    gangs_[id.index()].below_min_since = action.since.value_or(Time{});
+  const GangId id = find_gang(action.gang);
+  if (!id.valid()) return;
+  gangs_[id.index()].below_min_since = action.since.value_or(Time{});
+  review(id);
 }
 
 void State::drop_claim(GangId gang) {

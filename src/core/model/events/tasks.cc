@@ -49,6 +49,8 @@ void State::on(const TaskUpsert& event) {
     drop_member_claim(id);
 
   Task& task = tasks_[id.index()];
+  if (!fresh && task.managed) --tasks_of_shape_[task.shape.index()];
+  if (event.managed) ++tasks_of_shape_[shape.index()];
   task.managed = event.managed;
   task.gated = event.gated;
   task.preemptible = event.preemptible;
@@ -112,6 +114,7 @@ void State::on(const TaskUpsert& event) {
     gang.created = event.created;
     gang.min = gang.max = 1;
     join_queue(task.gang, event.queue);
+    review(task.gang);
   }
 }
 
@@ -123,6 +126,7 @@ void State::leave_gang(TaskId id) {
   std::vector<Placement>& intent = gangs_[gang.index()].intent;
   std::erase_if(intent, [&](const Placement& p) { return p.task == id; });
   if (intent.empty()) gangs_[gang.index()].plan = 0;
+  review(gang);
   tasks_[id.index()].gang = {};
   free_gang_if_unused(gang);
 }
@@ -140,6 +144,7 @@ void State::on(const TaskRemove& event) {
     durations_.add(names_.text(task.owner), queue.valid() ? queues_[queue.index()].name : "",
                    now_ - task.started);
   }
+  if (task.managed) --tasks_of_shape_[task.shape.index()];
   tasks_[id.index()].phase = TaskPhase::kGone;
   leave_gang(id);
   task_ids_.erase(event.name);
