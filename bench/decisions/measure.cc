@@ -24,7 +24,7 @@ Plan Cluster::cycle(Time now) {
   state_.apply(Tick{now});
   Plan plan;
   decision_seconds_ = seconds([&] { plan = control::decide(state_, *placer_, ++plans_); });
-  state_.apply(PlanCommit{plan.id, plan.actions});
+  state_.commit(plan.id, plan.actions);
   for (const Action& action : plan.actions)
     if (const auto* bind = std::get_if<Bind>(&action))
       state_.apply(BindDone{bind->place.task, true});

@@ -9,16 +9,16 @@ constexpr int kNodes = 10'000;
 constexpr int kDevices = 5;
 constexpr int kTasks = 100'000;
 constexpr int kShapes = 50;
+constexpr int kWaves = 10;
 
 }  // namespace
 
 using namespace core;  // NOLINT: the cases speak the core's terms
 
-// Half of the tasks run, on devices of their own or, every fifth of them, without; half wait.
+// They come in waves, each of which is decided about: seven tenths find a place, the rest waits.
 Measures memory() {
   Cluster cluster("berth");
-  const Time now{Duration::hours(1).ns};
-  cluster.add(Tick{now});
+  Time now{Duration::hours(1).ns};
   cluster.add(QueueUpsert{.name = "default"});
   for (int n = 0; n < kNodes; ++n)
     cluster.add(gpu_node("node-" + std::to_string(n), kDevices, "rack-" + std::to_string(n / 40)));
@@ -29,9 +29,10 @@ Measures memory() {
     if (devices == 0) task.shape.devices = {};
     task.created = now;
     cluster.add(task);
+    if ((t + 1) % (kTasks / kWaves) != 0) continue;
+    cluster.cycle(now);
+    now = now + Duration::seconds(1);
   }
-  cluster.cycle(now);
-  cluster.cycle(now + Duration::seconds(1));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   size_t running = 0;

@@ -57,7 +57,7 @@ const core::Plan& Control::cycle(Time now) {
   plan_ = decide(state_, *placer_, plan_.id + 1);
   ++cycles_;
   journal_.plan(plan_);
-  state_.apply(core::PlanCommit{plan_.id, plan_.actions});
+  state_.commit(plan_.id, plan_.actions);
   if (options_.executor != nullptr) options_.executor->execute(plan_);
   return plan_;
 }

@@ -114,7 +114,7 @@ Result<ReplayReport> replay(std::istream& journal) {
         report.first_difference = std::move(difference);
         break;
       }
-      state.apply(core::PlanCommit{recorded->id, recorded->actions});
+      state.commit(recorded->id, recorded->actions);
     } else {
       return fail(ErrorCode::kInvalid, "not a line of a journal", at(line));
     }

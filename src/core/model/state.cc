@@ -7,16 +7,6 @@
 #include "core/model/undo.h"
 
 namespace berth::core {
-namespace {
-
-template <class Id>
-Id find_in(const std::unordered_map<std::string, Id>& map, std::string_view name) {
-  const auto found = map.find(std::string(name));
-  return found == map.end() ? Id{} : found->second;
-}
-
-}  // namespace
-
 State::State() = default;
 State::~State() = default;
 State::State(const State&) = default;
@@ -29,16 +19,16 @@ void State::apply(const Event& event) {
 }
 
 NodeId State::find_node(std::string_view name) const {
-  return find_in(node_ids_, name);
+  return node_ids_.find(name, [this](NodeId id) -> std::string_view { return node(id).name; });
 }
 TaskId State::find_task(std::string_view name) const {
-  return find_in(task_ids_, name);
+  return task_ids_.find(name, [this](TaskId id) -> std::string_view { return task(id).name; });
 }
 GangId State::find_gang(std::string_view name) const {
-  return find_in(gang_ids_, name);
+  return gang_ids_.find(name, [this](GangId id) -> std::string_view { return gang(id).name; });
 }
 QueueId State::find_queue(std::string_view name) const {
-  return find_in(queue_ids_, name);
+  return queue_ids_.find(name, [this](QueueId id) -> std::string_view { return queue(id).name; });
 }
 
 ShapeId State::intern(const ShapeSpec& spec) {

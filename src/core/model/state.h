@@ -10,6 +10,7 @@
 
 #include "base/time.h"
 #include "core/model/event.h"
+#include "core/model/name_index.h"
 #include "core/model/names.h"
 #include "core/model/node.h"
 #include "core/model/past/durations.h"
@@ -52,6 +53,8 @@ class State {
 
   /// Events that name what does not exist are ignored; objects arrive in any order.
   void apply(const Event& event);
+  /// The same as `apply(PlanCommit{plan, actions})`.
+  void commit(uint64_t plan, std::span<const Action> actions);
 
   Time now() const { return now_; }
   const PolicySet& policy() const { return policy_; }
@@ -205,10 +208,10 @@ class State {
   std::vector<std::string> wanted_queues_;   // by gang: queues arrive in any order
   uint64_t next_sequence_ = 1;
 
-  std::unordered_map<std::string, NodeId> node_ids_;
-  std::unordered_map<std::string, TaskId> task_ids_;
-  std::unordered_map<std::string, GangId> gang_ids_;
-  std::unordered_map<std::string, QueueId> queue_ids_;
+  NameIndex<NodeId> node_ids_;
+  NameIndex<TaskId> task_ids_;
+  NameIndex<GangId> gang_ids_;
+  NameIndex<QueueId> queue_ids_;
 
   std::vector<Shape> shapes_;
   std::vector<uint32_t> tasks_of_shape_;
@@ -225,6 +228,8 @@ class State {
   uint64_t change_base_ = 0;
 
   std::vector<Undo> undo_;
+  std::vector<HeldClaim> undo_claims_;          // of kUnclaim, in the same order
+  std::vector<std::string> undo_released_for_;  // of kTask, where not empty
   int trials_ = 0;
 };
 

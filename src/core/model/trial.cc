@@ -30,7 +30,8 @@ void Trial::remember(TaskId id) {
   undo.devices = task.devices;
   undo.started = task.started;
   undo.release_by = task.release_by;
-  undo.released_for = task.released_for;
+  undo.was_released_for = !task.released_for.empty();
+  if (undo.was_released_for) state_.undo_released_for_.push_back(task.released_for);
 }
 
 void Trial::place(const Placement& placement, bool backfilled) {
@@ -75,7 +76,7 @@ void Trial::unclaim(GangId gang) {
   State::Undo& undo = state_.undo_.emplace_back();
   undo.kind = State::Undo::Kind::kUnclaim;
   undo.claim = at;
-  undo.content = std::move(claim);
+  state_.undo_claims_.push_back(std::move(claim));
   state_.claims_.erase(state_.claims_.begin() + static_cast<ptrdiff_t>(at));
 }
 
@@ -118,7 +119,11 @@ void Trial::rollback(size_t mark) {
         task.backfilled = undo.backfilled;
         task.started = undo.started;
         task.release_by = undo.release_by;
-        task.released_for = std::move(undo.released_for);
+        task.released_for.clear();
+        if (undo.was_released_for) {
+          task.released_for = std::move(state_.undo_released_for_.back());
+          state_.undo_released_for_.pop_back();
+        }
         state_.attach(undo.task);
         break;
       }
@@ -127,9 +132,10 @@ void Trial::rollback(size_t mark) {
         state_.claims_.pop_back();
         break;
       case State::Undo::Kind::kUnclaim:
-        state_.apply_claim(*undo.content, +1);
+        state_.apply_claim(state_.undo_claims_.back(), +1);
         state_.claims_.insert(state_.claims_.begin() + static_cast<ptrdiff_t>(undo.claim),
-                              std::move(*undo.content));
+                              std::move(state_.undo_claims_.back()));
+        state_.undo_claims_.pop_back();
         break;
       case State::Undo::Kind::kLift:
         set_lifted(undo.claim, false);

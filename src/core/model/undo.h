@@ -1,7 +1,5 @@
 #pragma once
 
-#include <optional>
-
 #include "core/model/hash.h"
 #include "core/model/state.h"
 
@@ -20,10 +18,9 @@ struct State::Undo {
   DeviceSet devices = 0;
   Time started;
   Time release_by;
-  std::string released_for;
-  // The rest: which claim (its index), and its content where it was taken away.
+  bool was_released_for = false;  ///< it is the last of `undo_released_for_`
+  // The rest: which claim (its index); of kUnclaim it is the last of `undo_claims_`.
   size_t claim = 0;
-  std::optional<HeldClaim> content;
 };
 
 }  // namespace berth::core

@@ -57,30 +57,41 @@ GangFit place_in(const State& state, Trial& trial, Placer& placer, const Entitle
   return fit;
 }
 
+struct Domain {
+  Label label;
+  int64_t nodes = 0;  ///< that could take a member
+  int64_t slots = 0;  ///< no more members than this can go there
+};
+
 /// The domains that nodes are in, those with most nodes that could take a member first.
-std::vector<Label> domains_of(const State& state, const Gang& gang, TaskId member) {
-  const Label none{};
+std::vector<Domain> domains_of(const State& state, const Gang& gang, TaskId member) {
+  const NameId key = gang.topology_key;
   for (TaskId id : gang.tasks)
     if (state.task(id).holds_place() && state.task(id).phase != TaskPhase::kReleasing) {
-      const NameId value = state.node(state.task(id).node).label(gang.topology_key);
-      if (value.valid()) return {{gang.topology_key, value}};
+      const NameId value = state.node(state.task(id).node).label(key);
+      if (value.valid()) return {{{key, value}, 1, INT64_MAX}};
     }
-  const PlaceQuery query{member, kAllAccelerators, none};
+  const PlaceQuery query{member, kAllAccelerators, {}};
   const Feasibility feasible(state, query);
-  std::vector<std::pair<int64_t, NameId>> room;  // in order of the first node of each
+  // Where other members' places count, each may open or close nodes for the next.
+  const NodeFilter& filter = state.shape_of(member).filter;
+  const bool bounded = filter.tasks.empty() && filter.spread.empty();
+  std::vector<Domain> domains;  // in order of the first node of each
+  std::vector<uint32_t> domain_of(state.names().size(), UINT32_MAX);
   for (const Node& node : state.nodes()) {
-    const NameId value = node.alive ? node.label(gang.topology_key) : NameId{};
+    const NameId value = node.alive ? node.label(key) : NameId{};
     if (!value.valid()) continue;
-    auto at =
-        std::find_if(room.begin(), room.end(), [&](const auto& r) { return r.second == value; });
-    if (at == room.end()) at = room.insert(room.end(), {0, value});
-    at->first += feasible.rejects(node) ? 0 : 1;
+    uint32_t& known = domain_of[value.index()];
+    if (known == UINT32_MAX) {
+      known = static_cast<uint32_t>(domains.size());
+      domains.push_back({{key, value}});
+    }
+    const bool fits = !feasible.rejects(node);
+    domains[known].nodes += fits;
+    domains[known].slots += !bounded ? INT32_MAX : fits ? feasible.slots_when_used(node) : 0;
   }
-  std::stable_sort(room.begin(), room.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
-  std::vector<Label> domains;
-  domains.reserve(room.size());
-  for (const auto& [count, value] : room) domains.push_back({gang.topology_key, value});
+  std::stable_sort(domains.begin(), domains.end(),
+                   [](const Domain& a, const Domain& b) { return a.nodes > b.nodes; });
   return domains;
 }
 
@@ -92,11 +103,23 @@ GangFit place_gang(const State& state, Trial& trial, Placer& placer,
   const Gang& gang = state.gang(id);
   GangFit best;
   if (gang.topology_key.valid()) {
-    for (const Label& domain : domains_of(state, gang, tasks.front())) {
+    const std::vector<Domain> domains = domains_of(state, gang, tasks.front());
+    const ShapeId shape = state.task(tasks.front()).shape;
+    const int64_t alike = std::count_if(
+        tasks.begin(), tasks.end(), [&](TaskId task) { return state.task(task).shape == shape; });
+    const auto try_in = [&](const Domain& domain) {
       GangFit fit =
-          place_in(state, trial, placer, entitlements, gang.queue, tasks, domain, explain);
-      if (fit.whole()) return fit;
-      if (!best.failed.valid() || fit.fitted > best.fitted) best = std::move(fit);
+          place_in(state, trial, placer, entitlements, gang.queue, tasks, domain.label, explain);
+      if (!best.failed.valid() || fit.whole() || fit.fitted > best.fitted) best = std::move(fit);
+      return best.whole();
+    };
+    for (const Domain& domain : domains)
+      if (domain.slots >= alike && try_in(domain)) return best;
+    // Nowhere, then. How far it got is told of the domain where it got furthest.
+    const bool bounded = alike == std::ssize(tasks);
+    for (const Domain& domain : domains) {
+      const bool no_further = bounded && best.failed.valid() && domain.slots <= best.fitted;
+      if (domain.slots < alike && !no_further) try_in(domain);
     }
     if (gang.topology_required) {
       if (!best.failed.valid()) best.failed = tasks.front();

@@ -18,7 +18,7 @@ GangId State::ensure_gang(std::string_view name) {
   gang.alive = true;
   gang.min = gang.max = kUndeclared;
   gang.sequence = next_sequence_++;
-  gang_ids_.emplace(name, id);
+  gang_ids_.insert(name, id);
   return id;
 }
 
@@ -27,7 +27,7 @@ void State::free_gang_if_unused(GangId id) {
   if (gang.declared || !gang.tasks.empty()) return;
   drop_claim(id);
   move_gang(id, QueueId{});
-  gang_ids_.erase(gang.name);
+  gang_ids_.erase(gang.name, id);
   gang = Gang{};
   review(id);
   free_gangs_.push_back(id);

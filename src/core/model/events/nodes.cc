@@ -11,7 +11,7 @@ NodeId State::ensure_node(std::string_view name) {
   if (const NodeId known = find_node(name); known.valid()) return known;
   const NodeId id = take_slot(nodes_, free_nodes_);
   nodes_[id.index()].name = name;
-  node_ids_.emplace(name, id);
+  node_ids_.insert(name, id);
   return id;
 }
 
@@ -19,7 +19,7 @@ void State::free_node_if_unused(NodeId id) {
   Node& node = nodes_[id.index()];
   if (node.alive || !node.tasks.empty()) return;
   if (claimed_from(id)) return;
-  if (node_ids_.erase(node.name) == 0) return;
+  if (!node_ids_.erase(node.name, id)) return;
   node = Node{};
   free_nodes_.push_back(id);
 }

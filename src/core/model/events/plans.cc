@@ -27,8 +27,12 @@ int64_t State::weight_of(const Accelerator& accelerator) const {
 }
 
 void State::on(const PlanCommit& event) {
-  for (const Action& action : event.actions)
-    std::visit([&](const auto& a) { on_action(a, event.plan); }, action);
+  commit(event.plan, event.actions);
+}
+
+void State::commit(uint64_t plan, std::span<const Action> actions) {
+  for (const Action& action : actions)
+    std::visit([&](const auto& a) { on_action(a, plan); }, action);
 }
 
 void State::on_action(const Bind& action, uint64_t) {

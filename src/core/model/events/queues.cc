@@ -11,7 +11,7 @@ void State::on(const QueueUpsert& event) {
   QueueId id = find_queue(event.name);
   if (!id.valid()) {
     id = take_slot(queues_, free_queues_);
-    queue_ids_.emplace(event.name, id);
+    queue_ids_.insert(event.name, id);
     wanted_parents_.resize(queues_.size());
   }
   Queue& queue = queues_[id.index()];
@@ -36,7 +36,7 @@ void State::on(const QueueUpsert& event) {
 void State::on(const QueueRemove& event) {
   const QueueId id = find_queue(event.name);
   if (!id.valid()) return;
-  queue_ids_.erase(event.name);
+  queue_ids_.erase(event.name, id);
   queues_[id.index()].alive = false;
   wanted_parents_[id.index()].clear();
   link_queues();

@@ -36,7 +36,7 @@ void State::on(const TaskUpsert& event) {
     task.name = event.name;
     task.phase = TaskPhase::kPending;
     task.sequence = next_sequence_++;
-    task_ids_.emplace(event.name, id);
+    task_ids_.insert(event.name, id);
   } else {
     detach(id);
   }
@@ -147,7 +147,7 @@ void State::on(const TaskRemove& event) {
   if (task.managed) --tasks_of_shape_[task.shape.index()];
   tasks_[id.index()].phase = TaskPhase::kGone;
   leave_gang(id);
-  task_ids_.erase(event.name);
+  task_ids_.erase(event.name, id);
   tasks_[id.index()] = Task{};
   free_tasks_.push_back(id);
   if (node.valid()) free_node_if_unused(node);

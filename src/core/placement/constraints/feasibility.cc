@@ -279,35 +279,44 @@ std::optional<Constraint> Feasibility::rejects(const Node& node) const {
 
 int64_t Feasibility::slots_when_empty(const Node& node) const {
   if (!node.alive || !selector_matches(node) || !affinity_matches(node)) return 0;
+  return slots(node, true);
+}
+
+int64_t Feasibility::slots(const Node& node, bool empty) const {
   const Resources& want = shape_.request;
-  int64_t slots = INT32_MAX;
-  slots = times(node.capacity.cpu_milli, want.cpu_milli, slots);
-  slots = times(node.capacity.memory_bytes, want.memory_bytes, slots);
-  slots = times(node.capacity.ephemeral_bytes, want.ephemeral_bytes, slots);
-  slots = times(node.capacity.pods, want.pods, slots);
+  const Resources room = empty ? node.capacity : node.free();
+  int64_t most = INT32_MAX;
+  most = times(room.cpu_milli, want.cpu_milli, most);
+  most = times(room.memory_bytes, want.memory_bytes, most);
+  most = times(room.ephemeral_bytes, want.ephemeral_bytes, most);
+  most = times(room.pods, want.pods, most);
+  const auto free = [&](const CountedResource& row) { return empty ? row.capacity : row.free(); };
   for (const auto& request : shape_.counted) {
     const auto row =
         std::find_if(node.counted.begin(), node.counted.end(),
                      [&](const CountedResource& c) { return c.resource == request.resource; });
-    slots = row == node.counted.end() ? 0 : times(row->capacity, request.amount, slots);
+    most = row == node.counted.end() ? 0 : times(free(*row), request.amount, most);
   }
   const DeviceRequest& request = shape_.devices;
-  if (request.count == 0) return slots;
+  if (request.count == 0) return most;
   int64_t devices = 0;  // how many shares of this size there are
   for (const Device& device : node.devices) {
     if (!allowed(request, device) || request.memory_bytes > device.memory_bytes) continue;
+    if (!empty && !device.usable()) continue;
     const DeviceShare share = share_on(request, device);
     if (share.milli > 1000) continue;
-    int64_t per = 1000 / std::max<int64_t>(1, share.milli);
-    if (share.memory_bytes > 0) per = std::min(per, device.memory_bytes / share.memory_bytes);
+    int64_t per = (empty ? 1000 : device.free_milli()) / std::max<int64_t>(1, share.milli);
+    if (share.memory_bytes > 0)
+      per = std::min(
+          per, (empty ? device.memory_bytes : device.free_memory_bytes()) / share.memory_bytes);
     devices += request.count == 1 ? per : std::min<int64_t>(per, 1);
   }
   for (const CountedResource& row : node.counted)
     if (row.resource == request.resource && request.whole() && request.memory_bytes == 0 &&
         (request.models.empty() || std::find(request.models.begin(), request.models.end(),
                                              row.model) != request.models.end()))
-      devices += row.capacity;
-  return times(devices, request.count, slots);
+      devices += free(row);
+  return times(devices, request.count, most);
 }
 
 Rejections Feasibility::explain() const {

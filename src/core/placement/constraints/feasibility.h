@@ -23,6 +23,8 @@ class Feasibility {
   /// How many tasks like this one the node could hold if it were empty and ready; by capacity,
   /// devices and `rejects_always` without taints (which come and go).
   int64_t slots_when_empty(const Node& node) const;
+  /// The same of what is free now on a node that does not reject it: no more of them can go there.
+  int64_t slots_when_used(const Node& node) const { return slots(node, false); }
   /// Nodes by the constraint that rejects them.
   Rejections explain() const;
 
@@ -35,6 +37,8 @@ class Feasibility {
     int32_t count(NameId value) const;
   };
 
+  /// By capacity and devices: of the empty node, or of what is free.
+  int64_t slots(const Node& node, bool empty) const;
   std::optional<Constraint> rejects_devices(const Node& node) const;
   std::optional<Constraint> rejects_tasks(const Node& node) const;
   std::optional<Constraint> rejects_capacity(const Node& node, const Resources& free) const;
