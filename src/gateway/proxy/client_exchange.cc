@@ -286,7 +286,8 @@ void ClientConnection::on_client_left() {
     const bool cancelled =
         shared_.traffic->cancel(*exchange.model, *exchange.tenant, exchange.dispatch.request, end);
     worker_.forget(exchange.id, !cancelled);
-    if (cancelled) write_log(exchange, end.outcome, end.status, end.use, Worker::now());
+    // Where its turn had come the worker ends it, the same way, once the word of it arrives.
+    write_log(exchange, end.outcome, end.status, end.use, Worker::now());
     exchange_ = nullptr;
     return;
   }
