@@ -137,8 +137,11 @@ void begin(ServedConnection& connection) {
   const size_t head = connection.in.find("\r\n\r\n");
   if (head == std::string::npos) return;
   size_t length = 0;
-  if (const size_t at = connection.in.find("Content-Length: "); at < head)
-    length = std::strtoul(connection.in.c_str() + at + 16, nullptr, 10);
+  constexpr std::string_view kLength = "\ncontent-length: ";
+  const auto same = [](char a, char b) { return (a | 0x20) == (b | 0x20); };
+  const auto at = std::search(connection.in.begin(), connection.in.end(), kLength.begin(),
+                              kLength.end(), same);  // haproxy writes names in small letters
+  if (at != connection.in.end()) length = std::strtoul(&*at + kLength.size(), nullptr, 10);
   if (connection.in.size() < head + 4 + length) return;
   const std::string body = connection.in.substr(head + 4, length);
   const bool post = connection.in.starts_with("POST");
@@ -152,8 +155,8 @@ void begin(ServedConnection& connection) {
     connection.out += kEvent;
     return;
   }
-  const size_t at = body.find("\"max_tokens\":");
-  connection.left = at == std::string::npos ? 16 : std::atoll(body.c_str() + at + 13);
+  const size_t tokens = body.find("\"max_tokens\":");
+  connection.left = tokens == std::string::npos ? 16 : std::atoll(body.c_str() + tokens + 13);
   connection.ending = true;
 }
 
@@ -230,6 +233,9 @@ int serve(int port) {
 
 // ---- The clients ----
 
+/// What is due beyond them waits, and its wait counts.
+constexpr size_t kMaxConnections = 512;
+
 int rate(const char* host, int port, double per_s, double seconds, const std::string& token) {
   const std::string bytes = request(token, "", 1024);
   Poller poller;
@@ -253,6 +259,7 @@ int rate(const char* host, int port, double per_s, double seconds, const std::st
     if (now > seconds + 10) break;
     while (sent < total && static_cast<double>(sent) / per_s <= now) {
       if (idle.empty()) {
+        if (busy.size() >= kMaxConnections) break;
         idle.push_back(connect_to(host, port));
         poller.watch(idle.back(), EPOLLIN);
       }
@@ -264,12 +271,19 @@ int rate(const char* host, int port, double per_s, double seconds, const std::st
       ++sent;
     }
     now = seconds_since(start);
-    const double next = sent < total ? static_cast<double>(sent) / per_s - now : 1;
+    const double due = static_cast<double>(sent) / per_s - now;
+    const double next = sent < total && busy.size() < kMaxConnections ? due : 1;
     for (const epoll_event& event : poller.wait(next)) {
       const int fd = event.data.fd;
       const ssize_t size = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
       const auto found = busy.find(fd);
-      if (size <= 0 || found == busy.end()) die("an answer ended too soon");
+      if (size < 0 && errno == EAGAIN) continue;
+      if (size <= 0 && found != busy.end()) die("an answer ended too soon");
+      if (found == busy.end()) {
+        std::fprintf(stderr, "%zd bytes nobody asked for: %.*s\n", size,
+                     static_cast<int>(std::max<ssize_t>(size, 0)), buffer);
+        return 1;
+      }
       if (found->second.received == 0 && std::strncmp(buffer, "HTTP/1.1 200", 12) != 0) {
         std::fwrite(buffer, 1, static_cast<size_t>(size), stderr);
         return 1;
