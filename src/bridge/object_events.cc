@@ -94,6 +94,17 @@ Duration duration_at(const Json& queue, std::string_view field, Duration fallbac
   return duration ? *duration : fallback;
 }
 
+/// As the bookkeeper judged it. Before that it is not spent.
+core::QueueBudget read_budget_state(const Json& queue) {
+  const std::string_view state = find_string(queue, {"status", "budget", "state"});
+  if (state != "Blocked" && state != "Preempting") return {};
+  const auto until = parse_time(find_string(queue, {"status", "budget", "periodEnd"}));
+  return {.spent = true,
+          .preempts = state == "Preempting",
+          .amount = std::string(find_string(queue, {"status", "budget", "amount"})),
+          .until = until.value_or(Time{})};
+}
+
 }  // namespace
 
 std::set<std::string> named_resources(const Json& node) {
@@ -183,6 +194,7 @@ core::QueueUpsert read_queue(const Json& queue, const QueueDefaults& defaults) {
   event.times.protection = duration_at(queue, "protection", defaults.times.protection);
   event.times.replace_timeout =
       duration_at(queue, "replaceTimeout", defaults.times.replace_timeout);
+  if (find(queue, {"spec", "budget"}) != nullptr) event.budget = read_budget_state(queue);
   return event;
 }
 

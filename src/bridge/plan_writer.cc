@@ -53,6 +53,8 @@ std::string_view yields_because(core::EvictReason reason) {
       return "its node is gone";
     case core::EvictReason::kOversubscribed:
       return "its node gave out more than it has";
+    case core::EvictReason::kBudget:
+      return "the budget of its queue is spent";
   }
   return "";
 }

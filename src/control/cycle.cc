@@ -10,6 +10,7 @@
 #include "control/phases/started_gangs.h"
 #include "control/phases/starting.h"
 #include "core/sharing/order.h"
+#include "core/sharing/over_budget.h"
 
 namespace berth::control {
 namespace {
@@ -27,6 +28,12 @@ std::optional<ReasonCode> hold_up(const Gang& gang, size_t members, bool none_wa
   return std::nullopt;
 }
 
+void wait_for_budget(Decision& d, GangId id, QueueId spent) {
+  d.wait(id, ReasonCode::kBudget);
+  d.waiters.back().position = 0;
+  d.wake_at(d.state.queue(spent).budget.until);
+}
+
 /// Gangs with tasks to place: below their minimum, or (`growth`) between minimum and maximum.
 std::vector<GangId> gangs_that_want(Decision& d, bool growth) {
   std::vector<GangId> gangs;
@@ -35,6 +42,12 @@ std::vector<GangId> gangs_that_want(Decision& d, bool growth) {
     if (!gang.intent.empty()) continue;
     const size_t waiting = gang.waiting;
     const size_t have = gang.running;
+    const QueueId spent = over_budget(d.state, gang.queue);
+    if (waiting > 0 && spent.valid()) {
+      if (growth ? have >= gang.min && have < gang.max : have < gang.min)
+        wait_for_budget(d, id, spent);
+      continue;
+    }
     if (growth) {
       if (waiting > 0 && gang.queue.valid() && have >= gang.min && have < gang.max)
         gangs.push_back(id);

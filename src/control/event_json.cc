@@ -52,6 +52,7 @@ BERTH_FIELDS(CountedSpec, F(resource) F(model) F(capacity) F(accelerator));
 BERTH_FIELDS(QuotaSpec::Row, F(key) F(milli));
 BERTH_FIELDS(QuotaSpec, F(cpu_milli) F(memory_bytes) F(accelerators));
 BERTH_FIELDS(QueueTimes, F(reclaim_delay) F(protection) F(replace_timeout));
+BERTH_FIELDS(QueueBudget, F(spent) F(preempts) F(amount) F(until));
 BERTH_FIELDS(NodeSample, F(node) F(cpu_permille) F(memory_permille) F(device_permille));
 
 BERTH_FIELDS(Tick, F(now));
@@ -60,7 +61,8 @@ BERTH_FIELDS(NodeUpsert, F(name) F(capacity) F(devices) F(counted) F(labels) F(t
 BERTH_FIELDS(NodeRemove, F(name));
 BERTH_FIELDS(UsageWindow, F(samples));
 BERTH_FIELDS(QueueUpsert,
-             F(name) F(parent) F(weight_milli) F(guaranteed) F(limit) F(reclaim) F(times));
+             F(name) F(parent) F(weight_milli) F(guaranteed) F(limit) F(reclaim) F(times)
+                 F(budget));
 BERTH_FIELDS(QueueRemove, F(name));
 BERTH_FIELDS(GangUpsert, F(name) F(queue) F(priority) F(min) F(max) F(topology_key)
                              F(topology_required) F(created) F(timeout));

@@ -36,6 +36,7 @@ class ChangeSearch {
     };
     if (has(ReasonCode::kNotGuaranteed)) let_it_be_preempted();
     if (has(ReasonCode::kQueueLimit)) raise_limits();
+    if (has(ReasonCode::kBudget)) lift_budgets();
     if (has(ReasonCode::kInsufficient) || has(ReasonCode::kNever) || has(ReasonCode::kQueueLimit))
       lower_request();
     if (has(ReasonCode::kInsufficient)) {
@@ -107,6 +108,27 @@ class ChangeSearch {
       suggest(Change::Kind::kRaiseLimit, fmt::format("raise the limit of queue {}", queue.name),
               {event});
     }
+  }
+
+  /// Of several that are spent, all have to be raised, and all periods to end.
+  void lift_budgets() {
+    std::vector<Event> raised;
+    std::string names;
+    Time end;
+    for (QueueId id = state_.gang(gang_).queue; id.valid(); id = state_.queue(id).parent) {
+      const QueueBudget& budget = state_.queue(id).budget;
+      if (!budget.spent || budget.until <= state_.now()) continue;
+      QueueUpsert event = state_.describe(id);
+      event.budget = {};
+      raised.emplace_back(std::move(event));
+      names += fmt::format("{}{} ({})", names.empty() ? "" : " and ", state_.queue(id).name,
+                           budget.amount);
+      end = std::max(end, budget.until);
+    }
+    suggest(Change::Kind::kRaiseBudget, fmt::format("raise the budget of queue {}", names), raised);
+    suggest(Change::Kind::kWait,
+            fmt::format("wait until {}, when the budget begins anew", format_time(end)),
+            {Tick{end}});
   }
 
   /// The largest request of each kind with which it would start.
@@ -309,6 +331,8 @@ std::string_view to_string(Change::Kind kind) {
       return "Uncordon";
     case Change::Kind::kWait:
       return "Wait";
+    case Change::Kind::kRaiseBudget:
+      return "RaiseBudget";
   }
   return "";
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/placement/constraints/feasibility.h"
+#include "core/sharing/over_budget.h"
 
 namespace berth::control {
 namespace {
@@ -272,6 +273,14 @@ Waiting Reasons::of(const Waiter& waiter) {
     case ReasonCode::kQueueLimit:
       add(waiter.code, limit_text(waiter));
       break;
+    case ReasonCode::kBudget: {
+      const Queue& queue = state_.queue(over_budget(state_, gang.queue));
+      add(waiter.code, fmt::format("queue {} has spent its budget of {}; nothing of it starts "
+                                   "before {}, unless the budget is raised",
+                                   queue.name, queue.budget.amount,
+                                   format_time(queue.budget.until)));
+      break;
+    }
     case ReasonCode::kClaimed:
       add(waiter.code, claimed_text(waiter));
       break;

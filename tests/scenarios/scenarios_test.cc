@@ -206,6 +206,10 @@ class Scenario {
     queue.guaranteed = quota(line, "guarantee");
     queue.limit = quota(line, "limit");
     if (take(line, "reclaim", "fairShare") == "guarantee") queue.reclaim = Reclaim::kGuarantee;
+    queue.budget.spent = line.values.contains("spentUntil");
+    queue.budget.preempts = take(line, "onExceeded") == "preempt";
+    queue.budget.amount = take(line, "budget", "10 USD a day");
+    queue.budget.until = kStart + duration(line, "spentUntil", "0");
     queue.times.protection = duration(line, "protection", "0");
     queue.times.reclaim_delay = duration(line, "reclaimDelay", "60s");
     queue.times.replace_timeout = duration(line, "replaceTimeout", "5m");

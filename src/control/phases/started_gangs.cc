@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/sharing/over_budget.h"
+
 namespace berth::control {
 
 using namespace core;  // NOLINT: the cycle is written in the core's terms
@@ -86,10 +88,28 @@ void finish_running(Decision& d, GangId id) {
   d.wake_at(end);
 }
 
+/// Where a queue's budget is spent and says so, its gangs stop, but for what is not preemptible.
+bool stops_over_budget(const Decision& d, QueueId id) {
+  const QueueId spent = over_budget(d.state, id);
+  return spent.valid() && d.state.queue(spent).budget.preempts;
+}
+
+void stop_over_budget(Decision& d, GangId id) {
+  const Gang& gang = d.state.gang(id);
+  for (TaskId task : gang.tasks)
+    if (runs(d.state.task(task)) && d.state.task(task).preemptible)
+      d.evict(task, EvictReason::kBudget, {});
+  if (!gang.intent.empty()) d.act(ClearIntent{gang.name});
+}
+
 }  // namespace
 
 void finish_started_gangs(Decision& d) {
+  for (uint32_t i = 0; i < d.state.queues().size(); ++i)
+    if (d.state.queues()[i].alive && stops_over_budget(d, QueueId{i}))
+      for (GangId id : d.state.queues()[i].gangs) stop_over_budget(d, id);
   for (const GangId id : d.state.open_gangs()) {
+    if (stops_over_budget(d, d.state.gang(id).queue)) continue;
     if (d.state.gang(id).intent.empty())
       finish_running(d, id);
     else
@@ -101,7 +121,8 @@ void drop_stale_claims(Decision& d) {
   std::vector<GangId> stale;
   for (const HeldClaim& claim : d.state.claims()) {
     const Gang& gang = d.state.gang(claim.gang);
-    if (claim.expires <= d.state.now() || gang.running >= gang.min || d.pending(gang).empty())
+    if (claim.expires <= d.state.now() || over_budget(d.state, gang.queue).valid() ||
+        gang.running >= gang.min || d.pending(gang).empty())
       stale.push_back(claim.gang);
     else
       d.wake_at(claim.expires);

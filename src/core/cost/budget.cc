@@ -84,16 +84,16 @@ BudgetDecision judge(const Budget& budget, Money spent, Money per_hour, Time now
 }
 
 std::optional<Budget::Period> budget_period_named(std::string_view name) {
-  if (name == "day") return Budget::Period::kDay;
-  if (name == "week") return Budget::Period::kWeek;
-  if (name == "month") return Budget::Period::kMonth;
+  if (name == "Day") return Budget::Period::kDay;
+  if (name == "Week") return Budget::Period::kWeek;
+  if (name == "Month") return Budget::Period::kMonth;
   return std::nullopt;
 }
 
 std::optional<Budget::OnExceeded> on_exceeded_named(std::string_view name) {
-  if (name == "alert") return Budget::OnExceeded::kAlert;
-  if (name == "block") return Budget::OnExceeded::kBlock;
-  if (name == "preempt") return Budget::OnExceeded::kPreempt;
+  if (name == "Warn") return Budget::OnExceeded::kAlert;
+  if (name == "Block") return Budget::OnExceeded::kBlock;
+  if (name == "Preempt") return Budget::OnExceeded::kPreempt;
   return std::nullopt;
 }
 

@@ -18,6 +18,7 @@ struct Budget {
   Money amount;
   Period period = Period::kMonth;
   OnExceeded on_exceeded = OnExceeded::kAlert;
+  bool operator==(const Budget&) const = default;
 };
 
 /// The period of that instant: UTC days, weeks from Monday, months.
@@ -37,6 +38,7 @@ struct BudgetDecision {
 /// `spent`: in the period of `now`; `per_hour`: what runs now costs.
 BudgetDecision judge(const Budget& budget, Money spent, Money per_hour, Time now);
 
+/// As a Queue names them: Day, Week, Month; Warn, Block, Preempt.
 std::optional<Budget::Period> budget_period_named(std::string_view name);
 std::optional<Budget::OnExceeded> on_exceeded_named(std::string_view name);
 

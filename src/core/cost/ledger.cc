@@ -32,7 +32,8 @@ Duration device_time(const CostInterval& interval, Time from, Time to) {
   if (begin >= end) return {};
   int64_t milli_devices = 0;
   for (const auto& [of, milli_units] : interval.holds)
-    if (of != kNodeHour && of != "cpu" && of != "memory") milli_devices += milli_units;
+    if (of != kNodeHour && of != "cpu" && of != "memory" && of != "ephemeral-storage")
+      milli_devices += milli_units;
   return {static_cast<int64_t>(static_cast<Wide>((end - begin).ns) * milli_devices / 1000)};
 }
 

@@ -32,4 +32,18 @@ ExactCost PriceList::cost(const std::string& of, int64_t milli_units, Time from,
   return sum;
 }
 
+PriceList PriceList::revised(const PriceList& said, Time now) const {
+  PriceList result = *this;
+  for (auto& [of, changes] : result.changes_) changes.erase(changes.upper_bound(now), changes.end());
+  std::erase_if(result.changes_, [](const auto& each) { return each.second.empty(); });
+  for (const auto& [of, changes] : said.changes_) {
+    const bool is_new = !result.knows(of);
+    for (const auto& [from, price] : changes)
+      if (is_new || from.ns != INT64_MIN) result.set(of, price, from);
+  }
+  for (auto& [of, changes] : result.changes_)
+    if (const Money price = said.at(of, now); result.at(of, now) != price) changes[now] = price;
+  return result;
+}
+
 }  // namespace berth::core

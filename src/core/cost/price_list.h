@@ -25,8 +25,18 @@ class PriceList {
   ExactCost cost(const std::string& of, int64_t milli_units, Time from, Time to) const;
   bool knows(const std::string& of) const { return changes_.contains(of); }
 
+  /// What this list becomes when somebody says `said` at `now`. What was billed stays as it was: a
+  /// price that has another value now, or that is no longer named, changes from now on. Only what
+  /// `said` dates itself (a `from`), or what had no price before, reaches back.
+  PriceList revised(const PriceList& said, Time now) const;
+
+  /// By what is priced: since when which price.
+  using Changes = std::map<std::string, std::map<Time, Money>>;
+  const Changes& changes() const { return changes_; }
+  bool operator==(const PriceList&) const = default;
+
  private:
-  std::map<std::string, std::map<Time, Money>> changes_;
+  Changes changes_;
 };
 
 }  // namespace berth::core

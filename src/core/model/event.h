@@ -75,6 +75,7 @@ struct QueueUpsert {
   QuotaSpec limit{};
   Reclaim reclaim = Reclaim::kFairShare;
   QueueTimes times{};
+  QueueBudget budget{};
   bool operator==(const QueueUpsert&) const = default;
 };
 struct QueueRemove {

@@ -20,6 +20,8 @@ std::string_view to_string(EvictReason reason) {
       return "NodeGone";
     case EvictReason::kOversubscribed:
       return "Oversubscribed";
+    case EvictReason::kBudget:
+      return "Budget";
   }
   return "";
 }
@@ -52,6 +54,8 @@ std::string_view to_string(ReasonCode code) {
       return "Protected";
     case ReasonCode::kDisruptionBudget:
       return "DisruptionBudget";
+    case ReasonCode::kBudget:
+      return "Budget";
   }
   return "";
 }

@@ -29,6 +29,7 @@ enum class EvictReason : uint8_t {
   kConsolidation,   ///< moves, so that a blocked gang can start
   kNodeGone,        ///< its node is no longer there
   kOversubscribed,  ///< the node has fewer devices than it gave out
+  kBudget,          ///< its queue's budget is spent
 };
 std::string_view to_string(EvictReason reason);
 
@@ -100,6 +101,7 @@ enum class ReasonCode : uint8_t {
   kBehind,            ///< others are before it, or hold claims on what it could use
   kProtected,         ///< it may take devices back once their holders' protection ends
   kDisruptionBudget,  ///< a disruption budget delays the devices that it claimed
+  kBudget,            ///< the budget of its queue, or of one above, is spent
 };
 std::string_view to_string(ReasonCode code);
 

@@ -58,6 +58,15 @@ struct QueueTimes {
   bool operator==(const QueueTimes&) const = default;
 };
 
+/// What a queue, and those below it, may spend.
+struct QueueBudget {
+  bool spent = false;    ///< until then nothing of it starts
+  bool preempts = false;  ///< and what runs stops
+  std::string amount{};  ///< for people: `10.00 USD a month`
+  Time until{};          ///< when the next period begins
+  bool operator==(const QueueBudget&) const = default;
+};
+
 struct Queue {
   std::string name{};
   bool alive = false;
@@ -68,6 +77,7 @@ struct Queue {
   Quota limit{};
   Reclaim reclaim = Reclaim::kFairShare;
   QueueTimes times{};
+  QueueBudget budget{};
   std::vector<QueueId> children{};  ///< sorted by name
   std::vector<GangId> gangs{};      ///< of a leaf, sorted by id
 

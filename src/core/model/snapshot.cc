@@ -99,6 +99,7 @@ uint64_t State::hash() const {
     hash.add(static_cast<uint64_t>(queue.pending_memory_bytes));
     hash.add(static_cast<uint64_t>(queue.pending_device_milli));
     hash.add(static_cast<uint64_t>(queue.decayed));
+    hash.add(queue.budget.spent).add(queue.budget.preempts).add(hash_time(queue.budget.until));
     sum += hash.value();
   }
   for (const auto& [owner, past] : durations_.owners()) {
@@ -129,7 +130,7 @@ QueueUpsert State::describe(QueueId id) const {
   return {q.name,         wanted_parents_[id.index()],
           q.weight_milli, quota(q.guaranteed),
           quota(q.limit), q.reclaim,
-          q.times};
+          q.times,        q.budget};
 }
 
 NodeUpsert State::describe(NodeId id) const {

@@ -28,6 +28,7 @@ void State::on(const QueueUpsert& event) {
   queue.limit = quota(event.limit);
   queue.reclaim = event.reclaim;
   queue.times = event.times;
+  queue.budget = event.budget;
   wanted_parents_[id.index()] = event.parent;
   link_queues();
   refresh_masks();

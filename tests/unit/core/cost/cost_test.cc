@@ -39,6 +39,33 @@ TEST(PriceList, ChangesApplyFromTheirInstant) {
   EXPECT_EQ(list.cost("unknown", 1000, at(0), at(20)).floor().micro, 0);
 }
 
+TEST(PriceList, WhatIsSaidLaterLeavesThePastAsItWasBilled) {
+  const Time always{INT64_MIN};
+  PriceList said;
+  said.set("H100", {1}, always);
+  PriceList kept = PriceList().revised(said, at(0));
+  EXPECT_EQ(kept.at("H100", at(-5)).micro, 1) << "what had no price reaches back";
+  EXPECT_EQ(kept.revised(said, at(5)), kept) << "the same again changes nothing";
+
+  PriceList dearer;
+  dearer.set("H100", {2}, always);
+  dearer.set("H100", {3}, at(20));
+  kept = kept.revised(dearer, at(10));
+  EXPECT_EQ(kept.at("H100", at(9)).micro, 1);
+  EXPECT_EQ(kept.at("H100", at(10)).micro, 2);
+  EXPECT_EQ(kept.at("H100", at(20)).micro, 3);
+
+  kept = kept.revised(PriceList(), at(15));
+  EXPECT_EQ(kept.at("H100", at(14)).micro, 2);
+  EXPECT_EQ(kept.at("H100", at(30)).micro, 0) << "no longer named, and what was to come with it";
+
+  PriceList corrected;
+  corrected.set("H100", {7}, at(2));
+  kept = kept.revised(corrected, at(16));
+  EXPECT_EQ(kept.at("H100", at(1)).micro, 1);
+  EXPECT_EQ(kept.at("H100", at(3)).micro, 7) << "what dates itself reaches back";
+}
+
 TEST(Ledger, WhatNobodyHeldIsIdle) {
   CostLedger ledger;
   ledger.on_node("n", {{"H100", 2000}, {kNodeHour, 1000}}, at(0));
