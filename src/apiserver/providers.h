@@ -104,12 +104,27 @@ class MetricsSource {
   virtual std::string text() = 0;
 };
 
+struct CostQuery {
+  std::string by;  ///< queue, tenant, model or job
+  Time from, to;
+  bool focus = false;  ///< FOCUS 1.2 CSV, as one JSON string
+};
+
+/// What things cost; served at `GET /berth/v1/cost`.
+class CostSource {
+ public:
+  virtual ~CostSource() = default;
+  /// `done` is called exactly once, on any thread. kInvalid with what the user can do.
+  virtual void report(CostQuery query, std::function<void(Result<Json>)> done) = 0;
+};
+
 /// What is null is answered with 503 and says so. All outlive the server, or its next `provide`.
 struct Providers {
   LogSource* logs = nullptr;
   UsageSource* usage = nullptr;
   ExplainSource* explain = nullptr;
   MetricsSource* metrics = nullptr;
+  CostSource* cost = nullptr;
 };
 
 }  // namespace berth::apiserver

@@ -140,6 +140,12 @@ bridge::SchedulerConfiguration scheduler_configuration(const Configuration& conf
   return result;
 }
 
+core::PriceList price_list(const Configuration& configuration) {
+  core::PriceList prices;
+  for (const Price& price : configuration.prices) prices.set(price.of, price.per_hour, price.from);
+  return prices;
+}
+
 std::optional<Time> next_price(const Configuration& configuration, Time now) {
   std::optional<Time> next;
   for (const Price& price : configuration.prices)

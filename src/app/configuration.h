@@ -10,6 +10,7 @@
 #include "base/money.h"
 #include "base/time.h"
 #include "bridge/scheduler.h"
+#include "core/cost/price_list.h"
 
 namespace berth::app {
 
@@ -43,6 +44,8 @@ std::expected<Configuration, ConfigurationErrors> read_configuration(std::string
 /// counts next to nothing.
 bridge::SchedulerConfiguration scheduler_configuration(const Configuration& configuration,
                                                        Time now);
+/// What things cost, with all changes that the file names.
+core::PriceList price_list(const Configuration& configuration);
 /// When a price begins to apply next.
 std::optional<Time> next_price(const Configuration& configuration, Time now);
 

@@ -11,6 +11,7 @@
 #include "app/measured_use.h"
 #include "app/metrics.h"
 #include "app/providers.h"
+#include "bridge/cost/bookkeeper.h"
 #include "bridge/scheduler.h"
 #include "controllers/runner.h"
 #include "node/agent/agent.h"
@@ -53,11 +54,13 @@ struct Machine::Parts {
   std::unique_ptr<MeasuredUse> measured;
   std::unique_ptr<node::Agent> agent;
   std::unique_ptr<bridge::Scheduler> scheduler;
+  std::unique_ptr<bridge::Bookkeeper> bookkeeper;
   std::unique_ptr<controllers::Runner> controllers;
 
   std::unique_ptr<NodeLogs> logs;
   std::unique_ptr<NodeUsage> usage;
   std::unique_ptr<SchedulerExplanations> explanations;
+  std::unique_ptr<LedgerCosts> costs;
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<node::EventRecorder> events;  ///< on the thread of `Machine`'s caller
 };
@@ -115,6 +118,12 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                                                    .build = kBuild,
                                                    .log = log_line}));
   p.measured->feed(p.scheduler.get());
+  BERTH_TRY(p.bookkeeper, bridge::Bookkeeper::start({.client = api,
+                                                     .clock = clock,
+                                                     .file = options.data_dir + "/ledger.db",
+                                                     .prices = price_list(options.configuration),
+                                                     .currency = options.configuration.currency,
+                                                     .log = log_line}));
   BERTH_TRY(p.controllers,
             controllers::Runner::start(
                 {.client = api,
@@ -125,12 +134,14 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   p.logs = std::make_unique<NodeLogs>(*p.agent);
   p.usage = std::make_unique<NodeUsage>(*p.agent, options.node_name);
   p.explanations = std::make_unique<SchedulerExplanations>(*p.scheduler);
+  p.costs = std::make_unique<LedgerCosts>(*p.bookkeeper);
   p.metrics = std::make_unique<Metrics>(api, *p.agent, *p.scheduler, kBuild);
   p.events = std::make_unique<node::EventRecorder>(api, clock, options.node_name);
   p.server->provide({.logs = p.logs.get(),
                      .usage = p.usage.get(),
                      .explain = p.explanations.get(),
-                     .metrics = p.metrics.get()});
+                     .metrics = p.metrics.get(),
+                     .cost = p.costs.get()});
   return std::unique_ptr<Machine>(new Machine(std::move(parts), options.node_name, clock));
 }
 
@@ -155,6 +166,7 @@ void Machine::warn_of_troubles() {
 }
 
 Result<> Machine::configure(const Configuration& configuration) {
+  BERTH_CHECK(parts_->bookkeeper->set_prices(price_list(configuration), configuration.currency));
   return parts_->scheduler->configure(scheduler_configuration(configuration, clock_.now()));
 }
 
@@ -172,6 +184,7 @@ size_t Machine::stop(bool drain) {
   p.controllers.reset();
   p.measured->feed(nullptr);
   p.scheduler->stop();
+  p.bookkeeper->stop();
   p.agent->stop(drain ? node::Agent::StopMode::kDrain : node::Agent::StopMode::kLeaveRunning);
   // Until here the providers answer, though with nothing new.
   p.server->stop();
@@ -184,6 +197,7 @@ size_t Machine::stop(bool drain) {
   p.events.reset();
   p.metrics.reset();
   p.scheduler.reset();
+  p.bookkeeper.reset();
   p.agent.reset();
   p.network.reset();
   p.server.reset();

@@ -64,6 +64,20 @@ std::vector<apiserver::NodeUsage> NodeUsage::nodes() {
            .memory = Quantity::from_bytes(machine.memory_bytes)}};
 }
 
+void LedgerCosts::report(apiserver::CostQuery query, std::function<void(Result<Json>)> done) {
+  if (query.focus)
+    return bookkeeper_.focus(query.from, query.to,
+                             [done = std::move(done)](Result<std::string> csv) {
+                               if (csv) return done(Json(*std::move(csv)));
+                               done(std::unexpected(std::move(csv).error()));
+                             });
+  const auto by = core::cost_dimension(query.by);
+  if (!by)
+    return done(fail(ErrorCode::kInvalid, "`" + query.by + "` is nothing that costs are told by",
+                     "by", "write queue, tenant, model or job"));
+  bookkeeper_.report(*by, query.from, query.to, std::move(done));
+}
+
 void SchedulerExplanations::explain(std::string ns, std::string pod,
                                     std::function<void(Result<Json>)> done) {
   scheduler_.explain_pod(std::move(ns), std::move(pod), std::move(done));

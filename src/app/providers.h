@@ -3,6 +3,7 @@
 #include <string>
 
 #include "apiserver/providers.h"
+#include "bridge/cost/bookkeeper.h"
 #include "bridge/scheduler.h"
 #include "node/agent/agent.h"
 
@@ -39,6 +40,15 @@ class SchedulerExplanations final : public apiserver::ExplainSource {
 
  private:
   bridge::Scheduler& scheduler_;
+};
+
+class LedgerCosts final : public apiserver::CostSource {
+ public:
+  explicit LedgerCosts(bridge::Bookkeeper& bookkeeper) : bookkeeper_(bookkeeper) {}
+  void report(apiserver::CostQuery query, std::function<void(Result<Json>)> done) override;
+
+ private:
+  bridge::Bookkeeper& bookkeeper_;
 };
 
 }  // namespace berth::app

@@ -63,6 +63,7 @@ bool Handler::handle_path(const CallPtr& call) {
   if (method != "GET" && method != "HEAD") return false;
   if (path == "/version") return call->answer(json_answer(version_info())), true;
   if (path == "/metrics") return metrics(call), true;
+  if (path == "/berth/v1/cost") return cost(call), true;
   if (path.starts_with("/openapi/")) return openapi(call), true;
   if (path == "/api" || path == "/apis") return discovery(call, path == "/api"), true;
   const objects::Registry& registry = parts_.api.registry();
@@ -141,6 +142,26 @@ void Handler::explain(const CallPtr& call) {
   ExplainSource* source = providers().explain;
   if (source == nullptr) return call->refuse(not_here("no scheduler runs here").error());
   source->explain(segments[4], segments[6], [call](const Result<Json>& answer) {
+    if (!answer) return call->refuse(from_error(answer.error()).error());
+    call->answer(json_answer(*answer));
+  });
+}
+
+void Handler::cost(const CallPtr& call) {
+  CostQuery query{.by = std::string(call->address.get("by")), .from = {}, .to = {}};
+  if (query.by.empty()) query.by = "queue";
+  query.focus = call->address.get("format") == "focus";
+  const auto from = parse_time(call->address.get("from"));
+  const auto to = parse_time(call->address.get("to"));
+  if (!from || !to || *from >= *to)
+    return call->refuse(bad_request("ask for /berth/v1/cost?by=queue&from=TIME&to=TIME, with times "
+                                    "such as 2026-11-01T00:00:00Z, the first before the second")
+                            .error());
+  query.from = *from;
+  query.to = *to;
+  CostSource* source = providers().cost;
+  if (source == nullptr) return call->refuse(not_here("no ledger is kept here").error());
+  source->report(query, [call](const Result<Json>& answer) {
     if (!answer) return call->refuse(from_error(answer.error()).error());
     call->answer(json_answer(*answer));
   });

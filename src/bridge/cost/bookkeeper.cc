@@ -27,6 +27,7 @@ using objects::find_string;
 
 /// Changes that come together are kept together.
 constexpr Duration kKeepPause = Duration::milliseconds(100);
+constexpr Duration kPauseAfterFailure = Duration::seconds(1);
 constexpr Duration kJudgePause = Duration::seconds(10);
 constexpr Duration kShortestJudgePause = Duration::milliseconds(100);
 constexpr std::string_view kModelLabel = "berth.dev/model-service";
@@ -123,6 +124,13 @@ class Bookkeeper::Body {
   /// Pods come last: whose they are is what the others say.
   void seen(Kind kind) {
     if (unseen_.erase(kind) == 0 || !unseen_.empty()) return;
+    follow_pods();
+    judge();
+  }
+
+  void follow_pods() {
+    for (const auto& [key, node] : informers_[kNode]->objects())
+      books_.on_node(*node, options_.clock.now());
     auto cursor = books_.cursor();
     if (!cursor) log(true, cursor.error().to_string());
     pods_ = std::make_unique<ResumedWatch>(
@@ -132,7 +140,6 @@ class Bookkeeper::Body {
             .changed = [this](const SharedJson& pod, bool gone) { on_pod(*pod, gone); },
             .failed = [this](const Error& error) { log(true, error.to_string()); }});
     pods_->start(cursor.value_or(""));
-    judge();
   }
 
   void on_change(Kind kind, const Json& object, bool gone) {
@@ -227,13 +234,13 @@ class Bookkeeper::Body {
   void keep() {
     if (!books_.changed()) return;
     auto cursor = pods_ ? Result<std::string>(pods_->cursor()) : books_.cursor();
-    if (const auto kept = books_.keep(cursor.value_or("")); kept) return;
-    else
-      log(true, fmt::format("the ledger was not written: {}", kept.error().to_string()));
+    const auto kept = books_.keep(cursor.value_or(""));
+    if (kept) return;
+    log(true, fmt::format("the ledger was not written: {}", kept.error().to_string()));
     // What was read since is read again, from where the file has it.
     if (!pods_) return;
-    cursor = books_.cursor();
-    pods_->start(cursor.value_or(""));
+    pods_.reset();
+    loop_.after(kPauseAfterFailure, [this] { follow_pods(); });
   }
 
   void judge() {
@@ -289,8 +296,8 @@ class Bookkeeper::Body {
                           format_time(*judgement.decision.spent_by))
             : std::string());
     log(true, message);
-    const std::string name = fmt::format("{}.{:016x}", judgement.queue,
-                                         static_cast<uint64_t>(now.ns));
+    const std::string name =
+        fmt::format("{}.{:016x}", judgement.queue, static_cast<uint64_t>(now.ns));
     JsonObject about{{"apiVersion", "berth.dev/v1alpha1"},
                      {"kind", "Queue"},
                      {"name", judgement.queue},

@@ -50,7 +50,8 @@ Result<> Books::set_prices(const core::PriceList& said, const std::string& curre
                 fmt::format("prices are in {}, and the ledger is in {}: bills of both cannot be "
                             "summed",
                             currency, currency_),
-                "prices", fmt::format("state prices in {}, or begin another data folder", currency_));
+                "prices",
+                fmt::format("state prices in {}, or begin another data folder", currency_));
   core::PriceList revised = prices_.revised(said, now);
   if (revised == prices_ && (currency.empty() || currency == currency_)) return {};
   prices_ = std::move(revised);
@@ -203,9 +204,8 @@ Result<Json> Books::report(core::CostDimension by, Time from, Time to) {
   const bool has_tokens = by == core::CostDimension::kModel || by == core::CostDimension::kTenant;
   JsonArray rows;
   const auto add = [&](const std::string& key, Money cost, Duration device_time) {
-    JsonObject row{{"key", key},
-                   {"costMicro", cost.micro},
-                   {"deviceSeconds", device_time.to_seconds()}};
+    JsonObject row{
+        {"key", key}, {"costMicro", cost.micro}, {"deviceSeconds", device_time.to_seconds()}};
     const auto found = by_key.find(key);
     if (has_tokens && found != by_key.end()) {
       const TokenCount count = found->second;

@@ -55,7 +55,7 @@ class Books {
   core::PriceList prices_;
   std::string currency_;
   Budgets budgets_;
-  std::map<std::string, core::CostInterval> open_;  ///< by pod uid, not priced
+  std::map<std::string, core::CostInterval> open_;    ///< by pod uid, not priced
   std::map<std::string, core::PricedAmounts> nodes_;  ///< their capacities, as written
   Result<> trouble_{};
   bool changed_ = false;

@@ -19,8 +19,8 @@ std::optional<core::Budget> read_budget(const Json& queue) {
   core::Budget budget;
   budget.amount.micro = std::llround(amount->to_number<double>() * 1e6);
   budget.period = core::budget_period_named(find_string(*json, {"period"})).value_or(budget.period);
-  budget.on_exceeded = core::on_exceeded_named(find_string(*json, {"onExceeded"}))
-                           .value_or(budget.on_exceeded);
+  budget.on_exceeded =
+      core::on_exceeded_named(find_string(*json, {"onExceeded"})).value_or(budget.on_exceeded);
   return budget;
 }
 

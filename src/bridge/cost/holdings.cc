@@ -100,10 +100,11 @@ bool add_given(const Json& pod, const core::NodeUpsert& node, const std::string&
     int64_t milli = find_int(share, {"milli"});
     // Of a share, the larger of its part of the time and of the memory.
     if (spec != node.devices.end() && spec->memory_bytes > 0)
-      milli = std::max(milli, static_cast<int64_t>(
-                                  static_cast<core::Wide>(find_int(share, {"memoryBytes"})) * 1000 /
-                                  spec->memory_bytes));
-    holds[device(resource, spec == node.devices.end() ? "" : spec->model)] += std::min<int64_t>(milli, 1000);
+      milli = std::max(
+          milli, static_cast<int64_t>(static_cast<core::Wide>(find_int(share, {"memoryBytes"})) *
+                                      1000 / spec->memory_bytes));
+    holds[device(resource, spec == node.devices.end() ? "" : spec->model)] +=
+        std::min<int64_t>(milli, 1000);
     any = true;
   }
   return any;

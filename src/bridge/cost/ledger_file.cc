@@ -79,8 +79,7 @@ void LedgerFile::roll_back() {
 }
 
 Result<> LedgerFile::add(const core::CostInterval& interval) {
-  BERTH_TRY(auto* insert,
-            statement("INSERT OR IGNORE INTO intervals VALUES(?,?,?,?,?,?,?,?,?,?)"));
+  BERTH_TRY(auto* insert, statement("INSERT OR IGNORE INTO intervals VALUES(?,?,?,?,?,?,?,?,?,?)"));
   const std::string holds = write_amounts(interval.holds);
   insert->bind(1, interval.pod_uid).bind(2, interval.start.ns);
   insert->bind(3, interval.end ? std::max(interval.start, *interval.end).ns : kOpen);
@@ -101,9 +100,8 @@ Result<> LedgerFile::end(const std::string& pod_uid, Time start, Time end) {
 Result<> LedgerFile::add_node(const std::string& node, const core::PricedAmounts& capacity,
                               Time since) {
   const std::string text = write_amounts(capacity);
-  BERTH_TRY(auto* newest,
-            statement("SELECT since, until, capacity FROM nodes WHERE node = ? "
-                      "ORDER BY since DESC LIMIT 1"));
+  BERTH_TRY(auto* newest, statement("SELECT since, until, capacity FROM nodes WHERE node = ? "
+                                    "ORDER BY since DESC LIMIT 1"));
   newest->bind(1, node);
   BERTH_TRY(const bool known, newest->step());
   const bool open = known && newest->integer(1) == kOpen;
@@ -182,7 +180,7 @@ Result<LedgerFile::Tokens> LedgerFile::tokens(Time from, Time to) {
     BERTH_TRY(const bool row, select->step());
     if (!row) break;
     tokens[{std::string(select->text(0)), std::string(select->text(1))}] = {select->integer(2),
-                                                                           select->integer(3)};
+                                                                            select->integer(3)};
   }
   select->reset();
   return tokens;
@@ -236,8 +234,7 @@ Result<> LedgerFile::each_node(Time from, Time to, const std::function<void(Node
     if (!row) break;
     const Time until{select->integer(2)};
     visit({std::string(select->text(0)), Time{select->integer(1)},
-           until.ns == kOpen ? std::nullopt : std::optional(until),
-           read_amounts(select->text(3))});
+           until.ns == kOpen ? std::nullopt : std::optional(until), read_amounts(select->text(3))});
   }
   select->reset();
   return {};

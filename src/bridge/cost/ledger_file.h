@@ -59,8 +59,7 @@ class LedgerFile {
   Result<> set_cursor(const std::string& of, const std::string& cursor);
 
   /// What lies, in part at least, in [from, to).
-  Result<> each_interval(Time from, Time to,
-                         const std::function<void(core::CostInterval)>& visit);
+  Result<> each_interval(Time from, Time to, const std::function<void(core::CostInterval)>& visit);
   struct NodeSpan {
     std::string node;
     Time since;

@@ -35,18 +35,19 @@ std::function<void()> ResumedWatch::in_turn(std::function<void()> work) const {
 
 void ResumedWatch::list() {
   attempt_ = std::make_shared<int>();
-  client_.list(collection_, {}, [this, gate = gate_, attempt = std::weak_ptr(attempt_)](
-                                    Result<client::List> answer) {
-    gate->pass([&] {
-      loop_.post([this, attempt, answer = std::move(answer)] {
-        if (attempt.expired()) return;
-        if (!answer) return again(answer.error());
-        cursor_ = answer->resource_version;
-        handlers_.listed(*answer);
-        watch();
+  client_.list(
+      collection_, {},
+      [this, gate = gate_, attempt = std::weak_ptr(attempt_)](Result<client::List> answer) {
+        gate->pass([&] {
+          loop_.post([this, attempt, answer = std::move(answer)] {
+            if (attempt.expired()) return;
+            if (!answer) return again(answer.error());
+            cursor_ = answer->resource_version;
+            handlers_.listed(*answer);
+            watch();
+          });
+        });
       });
-    });
-  });
 }
 
 void ResumedWatch::watch() {
@@ -80,9 +81,9 @@ void ResumedWatch::again(const Error& why) {
   attempt_ = std::make_shared<int>();
   handlers_.failed(why);
   timer_ = loop_.after(kPause, in_turn([this] {
-    timer_ = 0;
-    cursor_.empty() ? list() : watch();
-  }));
+                         timer_ = 0;
+                         cursor_.empty() ? list() : watch();
+                       }));
 }
 
 }  // namespace berth::bridge
