@@ -96,6 +96,14 @@ class ExplainSource {
   virtual void explain(std::string ns, std::string pod, std::function<void(Result<Json>)> done) = 0;
 };
 
+/// Takes what gateways saw, `POST /berth/v1/demand`; it is not stored.
+class DemandSink {
+ public:
+  virtual ~DemandSink() = default;
+  /// Fails on what no gateway sends.
+  virtual Result<> take(const Json& reports) = 0;
+};
+
 /// Adds to `GET /metrics`.
 class MetricsSource {
  public:
@@ -123,6 +131,7 @@ struct Providers {
   LogSource* logs = nullptr;
   UsageSource* usage = nullptr;
   ExplainSource* explain = nullptr;
+  DemandSink* demand = nullptr;
   MetricsSource* metrics = nullptr;
   CostSource* cost = nullptr;
 };

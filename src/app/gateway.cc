@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "cli/server/endpoint.h"
 #include "client/https_client.h"
+#include "documents/demand_report.h"
 #include "gateway/gateway.h"
 
 namespace berth::app {
@@ -92,6 +93,25 @@ Result<> check(CommandOptions& options, const cli::Globals& globals) {
   return {};
 }
 
+gateway::DemandReporter::Send report_to(client::HttpsClient& api) {
+  return [&api](std::string body, const std::function<void(Result<>)>& done) {
+    platform::HttpRequest request;
+    request.method = "POST";
+    request.target = documents::kDemandPath;
+    request.headers.add("Content-Type", "application/json");
+    request.body = std::move(body);
+    api.raw(std::move(request), [done](const Result<platform::HttpResponse>& answer) {
+      if (!answer) return done(std::unexpected(answer.error()));
+      if (answer->status >= 300)
+        return done(fail(ErrorCode::kUnavailable,
+                         fmt::format("demand is not taken, HTTP {}", answer->status),
+                         std::string(documents::kDemandPath),
+                         "give this gateway's user the ClusterRole `gateway`"));
+      done({});
+    });
+  };
+}
+
 int report(const Error& error) {
   fmt::print(stderr, "berth gateway: {}\n", error.to_string());
   return error.code == ErrorCode::kInvalid ? 2 : 1;
@@ -115,6 +135,7 @@ int run(CommandOptions& options, const cli::Globals& globals, const Clock& clock
   }
   gateway::GatewayOptions& wanted = options.gateway;
   wanted.api = api.get();
+  if (api) wanted.report = report_to(*api);
   wanted.build = kBuild;
   wanted.remark = [](const std::string& line) { spdlog::warn("{}", line); };
   const bool tls = !wanted.certificate.empty();

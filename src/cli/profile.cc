@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
-#include "cli/serving/profile_document.h"
 #include "cli/serving/take.h"
 #include "cli/simulate/commands.h"
+#include "documents/profile_document.h"
 #include "objects/json_text.h"
 #include "objects/yaml.h"
 #include "simulation/serving/fit.h"
@@ -130,7 +130,7 @@ Result<> fit(const FitOptions& options) {
     BERTH_CHECK(fit_to_requests(options, profile));
   }
   const std::string name = options.name.empty() ? default_name(profile) : options.name;
-  const std::string yaml = objects::to_yaml(profile_to_document(profile, name));
+  const std::string yaml = objects::to_yaml(documents::profile_to_document(profile, name));
   if (!options.output.empty()) return write_text_file(options.output, yaml);
   fmt::print("{}", yaml);
   return {};

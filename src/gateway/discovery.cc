@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "objects/json.h"
 
 namespace berth::gateway {
@@ -20,6 +21,21 @@ int max_in_flight_of(const Json& service) {
   int value = 64;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return std::clamp(value, 1, 100'000);
+}
+
+/// What cannot be read is not asked.
+Objective objective_of(const Json& service) {
+  Objective objective;
+  for (const std::string_view part :
+       split(find_string(service, {"metadata", "annotations", kObjective}), ',')) {
+    const size_t equals = part.find('=');
+    if (equals == std::string_view::npos) continue;
+    const auto target = parse_duration(part.substr(equals + 1));
+    if (!target) continue;
+    if (part.substr(0, equals) == "ttft") objective.ttft = *target;
+    if (part.substr(0, equals) == "tpot") objective.tpot = *target;
+  }
+  return objective;
 }
 
 }  // namespace
@@ -70,8 +86,10 @@ void Discovery::tell_models() {
   Models models;
   for (const auto& [key, service] : services_->objects()) {
     const std::string_view label = find_string(*service, {"metadata", "labels", kModelLabel});
-    auto& servers =
+    DiscoveredModel& model =
         models[std::string(find_string(*service, {"metadata", "annotations", kModelName}, label))];
+    model.objective = objective_of(*service);
+    const std::string health_path(find_string(*service, {"metadata", "annotations", kHealthPath}));
     for (const auto& [slice_key, slice] : slices_->objects()) {
       if (slice_key.first != key.first ||
           find_string(*slice, {"metadata", "labels", "kubernetes.io/service-name"}) != key.second)
@@ -80,8 +98,11 @@ void Discovery::tell_models() {
       if (ports.empty()) continue;
       const int64_t port = find_int(ports[0], {"port"});
       for (const Json& endpoint : find_array(*slice, {"endpoints"})) {
-        // A pod that ends still answers what it has, but gets nothing new.
-        if (!find_bool(endpoint, {"conditions", "ready"}, true)) continue;
+        // A pod that ends still answers what it has, but gets nothing new. One that starts is asked
+        // for its health from here, oftener than the node asks it. Where that is not known, the
+        // node's word counts.
+        if (find_bool(endpoint, {"conditions", "terminating"})) continue;
+        if (health_path.empty() && !find_bool(endpoint, {"conditions", "ready"}, true)) continue;
         for (const Json& address : find_array(endpoint, {"addresses"})) {
           if (!address.is_string()) continue;
           const std::string_view host = address.get_string();
@@ -90,7 +111,8 @@ void Discovery::tell_models() {
                                             : fmt::format("http://{}:{}", host, port));
           if (!upstream) continue;
           upstream->max_in_flight = max_in_flight_of(*service);
-          servers.emplace(upstream->url, std::move(*upstream));
+          upstream->health_path = health_path;
+          model.servers.emplace(upstream->url, std::move(*upstream));
         }
       }
     }

@@ -11,23 +11,32 @@
 #include "client/api_client.h"
 #include "client/informer.h"
 #include "client/keys/gateway_key.h"
+#include "gateway/traffic/demand_meter.h"
 #include "gateway/traffic/upstream.h"
 #include "platform/event_loop.h"
 
 namespace berth::gateway {
 
-/// A Service with this label serves a model; its ready endpoints are the model's servers. The
-/// model's name is the annotation `berth.dev/model-name`, else the label; `berth.dev/max-in-flight`
-/// says how many requests each server takes. The Services of ModelServices have all three.
+/// A Service with this label serves a model; its endpoints are the model's servers, but for those
+/// that end. The model's name is the annotation `berth.dev/model-name`, else the label;
+/// `berth.dev/max-in-flight` says how many requests each server takes, `berth.dev/health-path`
+/// where it says that it is well, and `berth.dev/objective` what is asked of answers:
+/// `ttft=2s,tpot=60ms`. The Services of ModelServices have all of them.
 inline constexpr std::string_view kModelLabel = "berth.dev/model-service";
 inline constexpr std::string_view kModelName = "berth.dev/model-name";
 inline constexpr std::string_view kMaxInFlight = "berth.dev/max-in-flight";
+inline constexpr std::string_view kHealthPath = "berth.dev/health-path";
+inline constexpr std::string_view kObjective = "berth.dev/objective";
 
 /// Models, servers and keys as the API server knows them, told anew whenever they change. On a
 /// thread of its own.
 class Discovery {
  public:
-  using Models = std::map<std::string, std::map<std::string, Upstream>>;  ///< by model, by address
+  struct DiscoveredModel {
+    Objective objective;
+    std::map<std::string, Upstream> servers;  ///< by address
+  };
+  using Models = std::map<std::string, DiscoveredModel>;
   struct Callbacks {
     std::function<void(const Models& models)> models;
     std::function<void(const std::vector<client::GatewayKey>& keys)> keys;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "client/keys/key_file.h"
+#include "gateway/demand_reporter.h"
 #include "gateway/discovery.h"
 #include "gateway/metrics.h"
 #include "gateway/proxy/prober.h"
@@ -53,10 +54,14 @@ class RunningGateway final : public Gateway {
  public:
   RunningGateway(GatewayOptions options, const Clock& clock)
       : options_(std::move(options)),
-        traffic_(options_.dispatch,
-                 [this](Traffic::Wake wake) {
-                   workers_[Worker::worker_of(wake.id)]->wake(std::move(wake));
-                 }),
+        traffic_(
+            options_.dispatch,
+            [this](Traffic::Wake wake) {
+              workers_[Worker::worker_of(wake.id)]->wake(std::move(wake));
+            },
+            [this] {
+              if (reporter_) reporter_->urge();
+            }),
         keys_(traffic_) {
     shared_.settings = options_.proxy;
     shared_.traffic = &traffic_;
@@ -81,6 +86,7 @@ class RunningGateway final : public Gateway {
     // All before the first goes: they wake each other.
     for (const auto& worker : workers_) worker->stop();
     workers_.clear();
+    reporter_.reset();
     if (shared_.access_log > STDERR_FILENO) ::close(shared_.access_log);
   }
 
@@ -106,6 +112,9 @@ class RunningGateway final : public Gateway {
               .models = [this](const Discovery::Models& models) { on_models(models); },
               .keys = [this](const std::vector<client::GatewayKey>& keys) { on_api_keys(keys); },
               .failed = [this](const Error& error) { options_.remark(error.to_string()); }});
+    if (options_.report)
+      reporter_ = std::make_unique<DemandReporter>(traffic_, *shared_.clock, options_.report,
+                                                   options_.remark);
     accept();
     watch_key_file();
     accepting_ = std::thread([this] { io_.run(); });
@@ -262,16 +271,17 @@ class RunningGateway final : public Gateway {
 
   /// On the thread of discovery.
   void on_models(const Discovery::Models& models) {
-    for (const auto& [model, servers] : models) {
+    for (const auto& [model, discovered] : models) {
       traffic_.add_model(model);
+      traffic_.set_objective(model, discovered.objective);
       auto& known = discovered_[model];
-      for (const auto& [url, upstream] : servers)
+      for (const auto& [url, upstream] : discovered.servers)
         if (!known.contains(url)) known[url] = add(model, upstream);
     }
     for (auto& [model, known] : discovered_) {
       const auto found = models.find(model);
       std::erase_if(known, [&](const auto& entry) {
-        if (found != models.end() && found->second.contains(entry.first)) return false;
+        if (found != models.end() && found->second.servers.contains(entry.first)) return false;
         traffic_.remove_replica(model, entry.second);
         prober_->forget(model, entry.second);
         return true;
@@ -299,6 +309,7 @@ class RunningGateway final : public Gateway {
   std::vector<client::GatewayKey> file_keys_, api_keys_;
   std::map<std::string, std::map<std::string, core::ReplicaId>> discovered_;
   std::unique_ptr<Discovery> discovery_;
+  std::unique_ptr<DemandReporter> reporter_;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "client/api_client.h"
 #include "core/serving/dispatcher.h"
+#include "gateway/demand_reporter.h"
 #include "gateway/proxy/settings.h"
 
 namespace berth::gateway {
@@ -25,6 +26,7 @@ struct GatewayOptions {
   std::filesystem::path upstream_ca;       ///< empty: the system's authorities
   std::vector<std::pair<std::string, Upstream>> upstreams;
   client::ApiClient* api = nullptr;  ///< models, servers and keys; outlives the gateway
+  DemandReporter::Send report;       ///< where demand is told; empty: nowhere
   std::filesystem::path key_file;    ///< beside those of the API
   std::string anonymous_tenant;      ///< empty: a key is needed
   std::string access_log;            ///< a file, `-` for stdout, empty for none

@@ -21,6 +21,9 @@ constexpr std::array kCatalogue = {
     Metric{"berth_gateway_connections", MetricType::kGauge, "", "Clients that are connected"},
     Metric{"berth_gateway_in_flight_requests", MetricType::kGauge, "model",
            "Requests that a server is answering"},
+    Metric{
+        "berth_gateway_objective_requests_total", MetricType::kCounter, "model,result",
+        "Requests inside and outside the model's objective; what was refused or failed is outside"},
     Metric{"berth_gateway_ready_replicas", MetricType::kGauge, "model",
            "Servers that answer their health check"},
     Metric{"berth_gateway_refused_total", MetricType::kCounter, "model,reason",
@@ -107,6 +110,10 @@ void add_model(Scrape& scrape, const Traffic::Model& model) {
                  model.replicas, [](const auto& replica) { return replica != nullptr; })),
              labels);
   scrape.set("berth_gateway_retries_total", static_cast<double>(model.retries), labels);
+  for (const auto& [result, count] :
+       {std::pair("inside", model.inside), {"outside", model.outside}})
+    scrape.set("berth_gateway_objective_requests_total", static_cast<double>(count),
+               {{"model", model.name}, {"result", result}});
   for (const auto& [reason, count] : model.refusals)
     scrape.set("berth_gateway_refused_total", static_cast<double>(count),
                {{"model", model.name}, {"reason", std::string(to_string(reason))}});

@@ -150,6 +150,12 @@ std::vector<std::pair<StoreKey, Json>> Authorizer::initial_objects() {
              "replicasets", "jobs", "poddisruptionbudgets", "podgroups", "events", "endpointslices",
              "resourcequotas", "namespaces", "modelservices"},
             {"get", "list", "watch"})}));
+  // What `berth gateway` needs: models, servers, keys, and to tell of demand.
+  JsonArray gateway{rule({"", "discovery.k8s.io"}, {"services", "endpointslices", "secrets"},
+                         {"get", "list", "watch"})};
+  gateway.emplace_back(JsonObject{{"nonResourceURLs", JsonArray{"/berth/v1/demand"}},
+                                  {"verbs", JsonArray{"create"}}});
+  initial.push_back(cluster_role("gateway", std::move(gateway)));
   JsonArray basic{rule({"", "scheduling.k8s.io", "berth.dev", "metrics.k8s.io"},
                        {"nodes", "priorityclasses", "queues", "servingprofiles"},
                        {"get", "list", "watch"})};

@@ -57,6 +57,7 @@ class Handler {
   void metrics(const CallPtr& call);
   void explain(const CallPtr& call);
   void cost(const CallPtr& call);
+  void demand(const CallPtr& call);
   void users(const CallPtr& call);
   void review_own_access(const CallPtr& call);
   void usage(const CallPtr& call, const ResourcePath& path, const objects::Kind& kind);

@@ -60,6 +60,7 @@ bool Handler::handle_path(const CallPtr& call) {
   const std::string& path = call->address.path;
   const std::string& method = call->request().method;
   if (path == "/berth/v1/users") return users(call), true;
+  if (path == "/berth/v1/demand" && method == "POST") return demand(call), true;
   if (method != "GET" && method != "HEAD") return false;
   if (path == "/version") return call->answer(json_answer(version_info())), true;
   if (path == "/metrics") return metrics(call), true;
@@ -165,6 +166,16 @@ void Handler::cost(const CallPtr& call) {
     if (!answer) return call->refuse(from_error(answer.error()).error());
     call->answer(json_answer(*answer));
   });
+}
+
+void Handler::demand(const CallPtr& call) {
+  DemandSink* sink = providers().demand;
+  if (sink == nullptr) return call->refuse(not_here("no services are scaled here").error());
+  const auto body = objects::parse_json(call->request().body);
+  if (!body) return call->refuse(bad_request(body.error().to_string()).error());
+  if (const auto taken = sink->take(body->value); !taken)
+    return call->refuse(bad_request(taken.error().to_string()).error());
+  call->answer(json_answer(JsonObject{}));
 }
 
 void Handler::users(const CallPtr& call) {

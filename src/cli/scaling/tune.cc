@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
-#include "cli/serving/profile_document.h"
+#include "cli/serving/profile_file.h"
 #include "cli/serving/service_options.h"
 #include "cli/simulate/commands.h"
 #include "objects/json.h"

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/time.h"
-#include "cli/serving/service_document.h"
+#include "cli/serving/service_file.h"
 
 namespace berth::cli {
 namespace {

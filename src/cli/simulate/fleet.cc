@@ -8,7 +8,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include "cli/serving/profile_document.h"
+#include "cli/serving/profile_file.h"
 #include "cli/serving/service_options.h"
 #include "cli/simulate/commands.h"
 #include "cli/simulate/report/fleet_report.h"

@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "cli/serving/profile_document.h"
+#include "cli/serving/profile_file.h"
 #include "cli/serving/take.h"
 #include "cli/simulate/commands.h"
 #include "objects/json_text.h"

@@ -105,6 +105,7 @@ ModelDispatcher::Verdict ModelDispatcher::on_request(const ServingRequest& reque
       begin(queued, replica);
       verdict.kind = Verdict::Kind::kDispatched;
       verdict.dispatch.replica = replica;
+      verdict.dispatch.in_flight = in_flight(replica);
       return verdict;
     }
   }
@@ -132,7 +133,7 @@ std::optional<Dispatch> ModelDispatcher::next(Time now) {
   const QueuedRequest request = *queue_.take(now);
   const ReplicaId replica = route(request.prefix);
   begin(request, replica);
-  return Dispatch{request, replica};
+  return Dispatch{request, replica, in_flight(replica)};
 }
 
 std::vector<std::pair<QueuedRequest, Refusal>> ModelDispatcher::expire(Time now) {

@@ -27,6 +27,7 @@ struct ServingRequest {
 struct Dispatch {
   QueuedRequest request;
   ReplicaId replica;
+  int in_flight = 0;  ///< at its replica when it began, itself among them
 };
 
 enum class RefusalReason {
@@ -90,6 +91,7 @@ class ModelDispatcher {
 
   size_t waiting() const { return queue_.size(); }
   int in_flight() const { return in_flight_; }
+  int in_flight(ReplicaId replica) const { return loads_[replica.index()].in_flight; }
   int ready_replicas() const;
   bool any_replica() const;
   /// When a request of this tenant would begin, about.

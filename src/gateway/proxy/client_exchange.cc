@@ -283,8 +283,8 @@ void ClientConnection::on_client_left() {
                            .first_token = {},
                            .per_token = {},
                            .total = Worker::now() - exchange.arrived};
-    const bool cancelled =
-        shared_.traffic->cancel(*exchange.model, *exchange.tenant, exchange.dispatch.request, end);
+    const bool cancelled = shared_.traffic->cancel(*exchange.model, *exchange.tenant,
+                                                   exchange.dispatch.request, end, Worker::now());
     worker_.forget(exchange.id, !cancelled);
     // Where its turn had come the worker ends it, the same way, once the word of it arrives.
     write_log(exchange, end.outcome, end.status, end.use, Worker::now());
@@ -327,11 +327,19 @@ void ClientConnection::end_exchange(core::Outcome outcome, int status) {
     end.first_token = exchange->first_byte - exchange->arrived;
     if (exchange->filter && end.use.output_tokens > 1)
       end.per_token = (exchange->last_byte - exchange->first_byte) / (end.use.output_tokens - 1);
+    end.streamed = exchange->filter.has_value();
+    // One that was tried twice, or whose tokens are estimates, says little of its server.
+    if (exchange->attempts == 1 && !end.use.counted)
+      end.served = core::ServedRequest{
+          .prompt_tokens = static_cast<int>(end.use.input_tokens),
+          .output_tokens = static_cast<int>(end.use.output_tokens),
+          .first_token_s = end.streamed ? (exchange->first_byte - exchange->sent).to_seconds() : -1,
+          .total_s = ((end.streamed ? exchange->last_byte : now) - exchange->sent).to_seconds()};
   }
   write_log(*exchange, outcome, status, end.use, now);
   // What is refused runs nowhere, be it that it ran and waited again.
   if (outcome == core::Outcome::kRefused) {
-    shared_.traffic->end_refused(*exchange->model, *exchange->tenant, end);
+    shared_.traffic->end_refused(*exchange->model, *exchange->tenant, end, now);
   } else {
     shared_.traffic->end(*exchange->model, *exchange->tenant, exchange->dispatch,
                          exchange->output_charged, end, now);

@@ -33,8 +33,10 @@ class Prober::Probe final : public UpstreamConnection::Owner {
         model_(std::move(model)),
         replica_(replica),
         upstream_(std::move(upstream)),
-        request_(fmt::format("GET {}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-                             upstream_->path, prober.health_path_, upstream_->authority)) {}
+        request_(fmt::format(
+            "GET {}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", upstream_->path,
+            upstream_->health_path.empty() ? prober.health_path_ : upstream_->health_path,
+            upstream_->authority)) {}
   ~Probe() override {
     if (connection_) connection_->abandon();
   }

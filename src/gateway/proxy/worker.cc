@@ -121,7 +121,7 @@ void Worker::on_wake(const Traffic::Wake& wake) {
   if (wake.dispatch) {
     shared_.traffic->end(*waiting.model, *waiting.tenant, *wake.dispatch, 0, end, now());
   } else {
-    shared_.traffic->end_refused(*waiting.model, *waiting.tenant, end);
+    shared_.traffic->end_refused(*waiting.model, *waiting.tenant, end, now());
   }
 }
 

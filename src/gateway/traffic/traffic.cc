@@ -30,6 +30,11 @@ void Traffic::add_model(const std::string& name) {
     model->dispatcher.on_tenant(core::TenantId{i}, weights_milli_[i]);
 }
 
+void Traffic::set_objective(const std::string& name, const Objective& objective) {
+  const std::lock_guard lock(mutex_);
+  if (Model* model = find(name)) model->objective = objective;
+}
+
 Traffic::Model* Traffic::find(std::string_view name) const {
   const auto found = models_.find(name);
   return found == models_.end() ? nullptr : found->second.get();
@@ -76,7 +81,7 @@ core::TenantUse& Traffic::use(Model& model, const Tenant& tenant) {
 
 Traffic::Accepted Traffic::accept(const std::string& model_name, const Tenant& tenant,
                                   core::ServingRequest request, Time now) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   Accepted accepted;
   accepted.model = find(model_name);
   if (accepted.model == nullptr) return accepted;
@@ -84,10 +89,15 @@ Traffic::Accepted Traffic::accept(const std::string& model_name, const Tenant& t
   request.tenant = tenant.id;
   accepted.verdict = model.dispatcher.on_request(request, now);
   core::TokenLedger::on_accepted(use(model, tenant));
+  model.demand.on_arrival(request.input_tokens);
+  measure(model, now);
   if (accepted.verdict.kind == core::ModelDispatcher::Verdict::Kind::kDispatched)
     accepted.upstream = model.replicas[accepted.verdict.dispatch.replica.index()];
   if (accepted.verdict.kind == core::ModelDispatcher::Verdict::Kind::kRefused)
     ++model.refusals[accepted.verdict.refusal.reason];
+  const bool held = accepted.verdict.dispatch.request.start_due;
+  lock.unlock();
+  if (held) on_held_();
   return accepted;
 }
 
@@ -99,6 +109,17 @@ void Traffic::on_output(Model& model, const Tenant& tenant, int64_t tokens) {
 void Traffic::record(Model& model, const Tenant& tenant, const End& end) {
   core::TokenLedger::on_end(use(model, tenant), end.outcome, end.use);
   ++model.statuses[end.status];
+  using core::Outcome;
+  const bool answered = end.outcome == Outcome::kAnswered;
+  if (answered || end.outcome == Outcome::kRefused || end.outcome == Outcome::kFailed) {
+    const AnswerTimes times{.first_token = end.streamed ? end.first_token : std::nullopt,
+                            .per_token = end.per_token,
+                            .total = end.total,
+                            .output_tokens = end.use.output_tokens};
+    const bool inside = answered && times.within(model.objective);
+    ++(inside ? model.inside : model.outside);
+    if (!inside) model.demand.on_missed();
+  }
   if (end.queued) model.queue_s.observe(end.queued->to_seconds());
   if (end.first_token) model.ttft_s.observe(end.first_token->to_seconds());
   if (end.per_token) model.tpot_s.observe(end.per_token->to_seconds());
@@ -110,24 +131,32 @@ void Traffic::end(Model& model, const Tenant& tenant, const core::Dispatch& disp
   std::vector<Wake> wakes;
   {
     const std::lock_guard lock(mutex_);
+    std::optional<core::ServedRequest> served = end.served;
+    if (served)
+      served->in_flight = (dispatch.in_flight + model.dispatcher.in_flight(dispatch.replica)) / 2.0;
     model.dispatcher.on_end(dispatch, end.use.input_tokens, end.use.output_tokens, output_charged,
                             now);
     record(model, tenant, end);
+    if (end.outcome == core::Outcome::kAnswered)
+      model.demand.on_answer(dispatch.request.input_tokens, end.use.input_tokens,
+                             end.use.output_tokens, served);
     collect(model, now, wakes);
   }
   send(std::move(wakes));
 }
 
 bool Traffic::cancel(Model& model, const Tenant& tenant, const core::QueuedRequest& request,
-                     const End& end) {
+                     const End& end, Time now) {
   const std::lock_guard lock(mutex_);
   if (!model.dispatcher.on_cancel(request)) return false;
   record(model, tenant, end);
+  measure(model, now);
   return true;
 }
 
-void Traffic::end_refused(Model& model, const Tenant& tenant, const End& end) {
+void Traffic::end_refused(Model& model, const Tenant& tenant, const End& end, Time now) {
   const std::lock_guard lock(mutex_);
+  measure(model, now);
   record(model, tenant, end);
 }
 
@@ -150,6 +179,7 @@ void Traffic::tick(Time now) {
       for (const auto& [request, refusal] : model->dispatcher.expire(now)) {
         ++model->refusals[refusal.reason];
         wakes.push_back({.id = request.id, .dispatch = {}, .upstream = {}, .refusal = refusal});
+        measure(*model, now);
       }
   }
   send(std::move(wakes));
@@ -161,6 +191,22 @@ void Traffic::collect(Model& model, Time now, std::vector<Wake>& wakes) {
                      .dispatch = dispatch,
                      .upstream = model.replicas[dispatch->replica.index()],
                      .refusal = {}});
+  measure(model, now);
+}
+
+void Traffic::measure(Model& model, Time now) {
+  model.demand.on_level(now, model.dispatcher.in_flight(), model.dispatcher.waiting());
+}
+
+std::vector<documents::ModelDemand> Traffic::take_demand(Time now) {
+  const std::lock_guard lock(mutex_);
+  std::vector<documents::ModelDemand> all;
+  for (const auto& [name, model] : models_) {
+    documents::ModelDemand& demand = all.emplace_back(model->demand.take(now));
+    demand.model = name;
+    demand.held = model->dispatcher.waiting() > 0 && model->dispatcher.ready_replicas() == 0;
+  }
+  return all;
 }
 
 void Traffic::send(std::vector<Wake> wakes) const {

@@ -14,6 +14,7 @@
 
 #include "core/serving/dispatcher.h"
 #include "core/serving/token_ledger.h"
+#include "gateway/traffic/demand_meter.h"
 #include "gateway/traffic/histogram.h"
 #include "gateway/traffic/upstream.h"
 
@@ -41,6 +42,9 @@ class Traffic {
     std::map<int, int64_t> statuses;                        ///< answers by HTTP status
     std::map<core::RefusalReason, int64_t> refusals;
     int64_t retries = 0;
+    Objective objective;
+    int64_t inside = 0, outside = 0;  ///< of the objective; refused and failed ones are outside
+    DemandMeter demand;
     Histogram queue_s, ttft_s, tpot_s, duration_s;
   };
 
@@ -53,6 +57,8 @@ class Traffic {
   };
   /// Called without the lock held, from any thread; posts to the worker.
   using OnWake = std::function<void(Wake)>;
+  /// A request came to a model of which no server is ready. Without the lock held, any thread.
+  using OnHeld = std::function<void()>;
 
   struct Accepted {
     Model* model = nullptr;  ///< null: there is no such model
@@ -67,15 +73,18 @@ class Traffic {
     core::TokenUse use;
     std::optional<Duration> queued, first_token, per_token;
     Duration total;
+    bool streamed = false;
+    std::optional<core::ServedRequest> served = {};  ///< where it can be learned from
   };
 
-  Traffic(core::ModelDispatcher::Options options, OnWake on_wake)
-      : options_(options), on_wake_(std::move(on_wake)) {}
+  Traffic(core::ModelDispatcher::Options options, OnWake on_wake, OnHeld on_held)
+      : options_(options), on_wake_(std::move(on_wake)), on_held_(std::move(on_held)) {}
 
   // Configuration.
   /// Stays where it is for as long as this; the weight is the newest one said.
   const Tenant* tenant(const std::string& name, int64_t weight_milli);
   void add_model(const std::string& name);
+  void set_objective(const std::string& model, const Objective& objective);
   core::ReplicaId add_replica(const std::string& model, std::shared_ptr<const Upstream> upstream);
   void set_ready(const std::string& model, core::ReplicaId replica, bool ready, Time now);
   void remove_replica(const std::string& model, core::ReplicaId replica);
@@ -88,9 +97,9 @@ class Traffic {
            int64_t output_charged, const End& end, Time now);
   /// The request that waited was cancelled. False: its turn had come, a wake is under way.
   bool cancel(Model& model, const Tenant& tenant, const core::QueuedRequest& request,
-              const End& end);
+              const End& end, Time now);
   /// A request that was woken with a refusal.
-  void end_refused(Model& model, const Tenant& tenant, const End& end);
+  void end_refused(Model& model, const Tenant& tenant, const End& end, Time now);
   void retry(Model& model, const core::Dispatch& dispatch, Time now);
   /// Turns away what waited for too long.
   void tick(Time now);
@@ -103,6 +112,8 @@ class Traffic {
   };
   std::vector<ModelView> models() const;
   bool waits_for_start(const std::string& model) const;
+  /// What came and went of every model since the last call.
+  std::vector<documents::ModelDemand> take_demand(Time now);
   /// Runs `read` with the lock held.
   void inspect(
       const std::function<void(const std::map<std::string, std::unique_ptr<Model>, std::less<>>&,
@@ -114,10 +125,12 @@ class Traffic {
   void record(Model& model, const Tenant& tenant, const End& end);
   /// Whoever may go now. With the lock held; the wakes are sent after it.
   void collect(Model& model, Time now, std::vector<Wake>& wakes);
+  static void measure(Model& model, Time now);
   void send(std::vector<Wake> wakes) const;
 
   const core::ModelDispatcher::Options options_;
   const OnWake on_wake_;
+  const OnHeld on_held_;
   mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Model>, std::less<>> models_;
   std::map<std::string, std::unique_ptr<Tenant>, std::less<>> tenants_;

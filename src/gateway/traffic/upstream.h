@@ -17,6 +17,7 @@ struct Upstream {
   std::string path = {};       ///< before `/v1/...`; empty or `/prefix`
   std::string authority = {};  ///< for the Host field
   int max_in_flight = 64;
+  std::string health_path = {};  ///< empty: the gateway's
 
   uint64_t identity() const;
   /// What connections may be shared by.

@@ -52,7 +52,7 @@ class CliTest : public controllers::Machine {
   void SetUp() override {
     hold_interrupts();  // the server's threads are of this process, too
     Machine::SetUp();
-    server_->provide({&logs_, nullptr, &reasons_, nullptr});
+    server_->provide({.logs = &logs_, .explain = &reasons_});
   }
 
   Ran berth(std::vector<std::string> words) {

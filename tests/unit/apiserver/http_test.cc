@@ -216,6 +216,42 @@ TEST_F(HttpTest, AsksTheProviders) {
   server_->provide({});
 }
 
+TEST_F(HttpTest, TakesDemandOfWhoMayTellIt) {
+  struct Sink final : DemandSink {
+    Result<> take(const Json& reports) override {
+      if (find_string(reports, {"from"}) != "gate") return fail(ErrorCode::kInvalid, "whose?");
+      ++taken;
+      return {};
+    }
+    int taken = 0;
+  };
+  constexpr const char* kPath = "/berth/v1/demand";
+  const std::string good = R"({"from":"gate"})";
+  EXPECT_EQ(send("POST", kPath, good).status, 503);
+  Sink sink;
+  server_->provide({.demand = &sink});
+  EXPECT_EQ(send("POST", kPath, good).status, 200);
+  EXPECT_EQ(send("POST", kPath, R"({"from":"nobody"})").status, 400);
+  EXPECT_EQ(send("POST", kPath, "{").status, 400);
+  EXPECT_EQ(send("GET", kPath).status, 404);
+  const std::string token = add_user("gate");
+  ASSERT_EQ(send("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+                 R"({"metadata":{"name":"gate"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io",
+                     "kind":"ClusterRole","name":"gateway"},"subjects":[{"kind":"User","name":"gate",
+                     "apiGroup":"rbac.authorization.k8s.io"}]})")
+                .status,
+            201);
+  const std::string other = add_user("other");
+  connect(token);
+  EXPECT_EQ(send("POST", kPath, good).status, 200);
+  EXPECT_EQ(send("GET", "/api/v1/services").status, 200);
+  EXPECT_EQ(send("GET", "/api/v1/pods").status, 403);
+  connect(other);
+  EXPECT_EQ(send("POST", kPath, good).status, 403);
+  EXPECT_EQ(sink.taken, 2);
+  server_->provide({});
+}
+
 TEST_F(HttpTest, EventsAreShownInBothVersions) {
   const Reply made = send(
       "POST", "/apis/events.k8s.io/v1/namespaces/default/events",

@@ -6,14 +6,11 @@
 #include "core/scaling/serving/serving_profile.h"
 #include "objects/json.h"
 
-namespace berth::cli {
+namespace berth::documents {
 
 /// A ServingProfile as a document, `berth.dev/v1alpha1`, and back. Errors say `file: path: what;
 /// fix`.
 Json profile_to_document(const core::ServingProfile& profile, const std::string& name);
 Result<core::ServingProfile> profile_from_document(const Json& document, const std::string& file);
 
-/// Reads a profile written by `berth profile fit`.
-Result<core::ServingProfile> read_profile(const std::string& path);
-
-}  // namespace berth::cli
+}  // namespace berth::documents

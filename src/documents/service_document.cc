@@ -1,14 +1,12 @@
-#include "cli/serving/service_document.h"
+#include "documents/service_document.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "base/time.h"
-#include "cli/simulate/commands.h"
-#include "objects/yaml.h"
 
-namespace berth::cli {
+namespace berth::documents {
 namespace {
 
 using Path = std::initializer_list<std::string_view>;
@@ -38,35 +36,31 @@ Result<> read_count(const Json& document, Path path, const std::string& file, in
 
 }  // namespace
 
-Result<> read_service(const std::string& path, core::ScaledService& service) {
-  BERTH_TRY(const std::string text, read_text_file(path));
-  BERTH_TRY(const auto documents, objects::parse_yaml(text, path));
-  if (documents.size() != 1 || objects::find_string(documents[0].value, {"kind"}) != "ModelService")
-    return fail(ErrorCode::kInvalid, "not one document of kind ModelService", path,
-                "give the service's manifest");
-  const Json& document = documents[0].value;
+Result<> read_scaled_service(const Json& document, const std::string& where,
+                             core::ScaledService& service) {
   core::ServingObjective& objective = service.objective;
   BERTH_CHECK(
-      read_seconds(document, {"spec", "objective", "ttft", "target"}, path, objective.ttft_s));
+      read_seconds(document, {"spec", "objective", "ttft", "target"}, where, objective.ttft_s));
   BERTH_CHECK(
-      read_seconds(document, {"spec", "objective", "tpot", "target"}, path, objective.tpot_s));
+      read_seconds(document, {"spec", "objective", "tpot", "target"}, where, objective.tpot_s));
   int percentile = 0;
   for (const std::string_view of : {"ttft", "tpot"}) {
     int each = 0;
-    BERTH_CHECK(read_count(document, {"spec", "objective", of, "percentile"}, path, 1, each));
+    BERTH_CHECK(read_count(document, {"spec", "objective", of, "percentile"}, where, 1, each));
     percentile = std::max(percentile, each);
   }
   if (percentile >= 100)
-    return fail(ErrorCode::kInvalid, fmt::format("percentile {}", percentile), path,
+    return fail(ErrorCode::kInvalid, fmt::format("percentile {}", percentile), where,
                 "give one below 100: nothing keeps every request inside");
   if (percentile > 0) objective.attainment = percentile / 100.0;
-  BERTH_CHECK(read_count(document, {"spec", "replicas", "min"}, path, 0, service.min_replicas));
-  BERTH_CHECK(read_count(document, {"spec", "replicas", "max"}, path, 1, service.max_replicas));
-  BERTH_CHECK(read_seconds(document, {"spec", "scaling", "idleAfter"}, path,
+  BERTH_CHECK(read_count(document, {"spec", "replicas", "min"}, where, 0, service.min_replicas));
+  BERTH_CHECK(read_count(document, {"spec", "replicas", "max"}, where, 1, service.max_replicas));
+  BERTH_CHECK(read_seconds(document, {"spec", "scaling", "idleAfter"}, where,
                            service.tuning.idle_to_zero_s));
+  BERTH_CHECK(read_seconds(document, {"spec", "scaling", "holdFor"}, where, service.tuning.hold_s));
   if (service.min_replicas > service.max_replicas)
-    return fail(ErrorCode::kInvalid, "replicas.min is above replicas.max", path, "swap them");
+    return fail(ErrorCode::kInvalid, "replicas.min is above replicas.max", where, "swap them");
   return {};
 }
 
-}  // namespace berth::cli
+}  // namespace berth::documents

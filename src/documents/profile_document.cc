@@ -1,14 +1,13 @@
-#include "cli/serving/profile_document.h"
+#include "documents/profile_document.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include <fmt/format.h>
 
-#include "cli/simulate/commands.h"
-#include "objects/yaml.h"
-
-namespace berth::cli {
+namespace berth::documents {
 namespace {
 
 constexpr const char* kApiVersion = "berth.dev/v1alpha1";
@@ -186,13 +185,4 @@ Result<core::ServingProfile> profile_from_document(const Json& document, const s
   return profile;
 }
 
-Result<core::ServingProfile> read_profile(const std::string& path) {
-  BERTH_TRY(const std::string text, read_text_file(path));
-  BERTH_TRY(const auto documents, objects::parse_yaml(text, path));
-  if (documents.size() != 1)
-    return fail(ErrorCode::kInvalid, fmt::format("{} documents", documents.size()), path,
-                "give a file with one ServingProfile");
-  return profile_from_document(documents[0].value, path);
-}
-
-}  // namespace berth::cli
+}  // namespace berth::documents

@@ -1,0 +1,137 @@
+#include "gateway/demand_reporter.h"
+
+#include <atomic>
+#include <deque>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "gateway/proxy/worker.h"
+#include "objects/json_text.h"
+#include "platform/event_loop.h"
+#include "platform/tls/crypto.h"
+
+namespace berth::gateway {
+namespace {
+
+constexpr size_t kMostPending = 120;
+constexpr int64_t kSecond_ns = 1'000'000'000;
+
+std::string random_name() {
+  std::string name = "gateway-";
+  for (const char byte : platform::random_bytes(8))
+    name += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return name;
+}
+
+}  // namespace
+
+class DemandReporter::Reports : public std::enable_shared_from_this<Reports> {
+ public:
+  Reports(Traffic& traffic, const Clock& clock, Send send,
+          std::function<void(const std::string&)> remark)
+      : traffic_(traffic),
+        clock_(clock),
+        send_(std::move(send)),
+        remark_(std::move(remark)),
+        second_(now_second()) {}
+
+  void start() {
+    schedule();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+
+  void stop() {
+    stopped_ = true;
+    loop_.stop();
+    thread_.join();
+  }
+
+  void urge() {
+    if (urged_.exchange(true)) return;
+    loop_.post([this] {
+      urged_ = false;
+      take();
+      send();
+    });
+  }
+
+ private:
+  int64_t now_second() const { return clock_.now().ns / kSecond_ns; }
+
+  void schedule() {
+    const int64_t rest_ns = kSecond_ns - clock_.now().ns % kSecond_ns;
+    loop_.after(Duration{rest_ns}, [this] {
+      take();
+      second_ = now_second();
+      send();
+      schedule();
+    });
+  }
+
+  void take() {
+    pending_.push_back({.gateway = name_,
+                        .sequence = ++sequence_,
+                        .second = second_,
+                        .models = traffic_.take_demand(Worker::now())});
+    if (pending_.size() > kMostPending) pending_.pop_front();
+  }
+
+  void send() {
+    if (sending_ > 0 || pending_.empty()) return;
+    sending_ = pending_.back().sequence;
+    const Json body = documents::reports_to_document({pending_.begin(), pending_.end()});
+    send_(objects::canonical_json(body), [weak = weak_from_this()](const Result<>& how) {
+      const auto self = weak.lock();
+      if (!self || self->stopped_) return;
+      self->loop_.post([raw = self.get(), how] { raw->on_sent(how); });
+    });
+  }
+
+  void on_sent(const Result<>& how) {
+    const int64_t sent = std::exchange(sending_, 0);
+    if (!how) {
+      // Again with the next window.
+      if (!std::exchange(failing_, true))
+        remark_("scaling does not hear of demand: " + how.error().to_string());
+      return;
+    }
+    if (std::exchange(failing_, false)) remark_("scaling hears of demand again");
+    while (!pending_.empty() && pending_.front().sequence <= sent) pending_.pop_front();
+    // Whoever was urged meanwhile does not wait for the window's end.
+    send();
+  }
+
+  Traffic& traffic_;
+  const Clock& clock_;
+  const Send send_;
+  const std::function<void(const std::string&)> remark_;
+  const std::string name_ = random_name();
+  platform::EventLoop loop_;
+  std::thread thread_;
+  std::atomic<bool> urged_ = false, stopped_ = false;
+  // On the loop's thread.
+  int64_t second_;
+  int64_t sequence_ = 0;
+  std::deque<documents::DemandReport> pending_;
+  int64_t sending_ = 0;  ///< up to this one is under way; 0: nothing is
+  bool failing_ = false;
+};
+
+DemandReporter::DemandReporter(Traffic& traffic, const Clock& clock, Send send,
+                               std::function<void(const std::string&)> remark)
+    : reports_(std::make_shared<Reports>(traffic, clock, std::move(send), std::move(remark))) {
+  reports_->start();
+}
+
+DemandReporter::~DemandReporter() {
+  reports_->stop();
+}
+
+void DemandReporter::urge() {
+  reports_->urge();
+}
+
+}  // namespace berth::gateway
