@@ -11,6 +11,7 @@
 #include "app/measured_use.h"
 #include "app/metrics.h"
 #include "app/providers.h"
+#include "app/service_demand.h"
 #include "bridge/cost/bookkeeper.h"
 #include "bridge/scheduler.h"
 #include "controllers/runner.h"
@@ -56,6 +57,7 @@ struct Machine::Parts {
   std::unique_ptr<bridge::Scheduler> scheduler;
   std::unique_ptr<bridge::Bookkeeper> bookkeeper;
   std::unique_ptr<controllers::Runner> controllers;
+  std::unique_ptr<ServiceDemand> demand;
 
   std::unique_ptr<NodeLogs> logs;
   std::unique_ptr<NodeUsage> usage;
@@ -131,6 +133,8 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                  .read_model = [headers = std::make_shared<platform::ModelHeaders>()](
                                    const std::string& path) { return headers->read(path); }}));
 
+  p.demand = std::make_unique<ServiceDemand>();
+  p.demand->feed(p.controllers.get());
   p.logs = std::make_unique<NodeLogs>(*p.agent);
   p.usage = std::make_unique<NodeUsage>(*p.agent, options.node_name);
   p.explanations = std::make_unique<SchedulerExplanations>(*p.scheduler);
@@ -140,6 +144,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   p.server->provide({.logs = p.logs.get(),
                      .usage = p.usage.get(),
                      .explain = p.explanations.get(),
+                     .demand = p.demand.get(),
                      .metrics = p.metrics.get(),
                      .cost = p.costs.get()});
   return std::unique_ptr<Machine>(new Machine(std::move(parts), options.node_name, clock));
@@ -181,6 +186,7 @@ void Machine::tell(bool warning, const std::string& reason, const std::string& m
 size_t Machine::stop(bool drain) {
   Parts& p = *parts_;
   if (p.agent == nullptr) return 0;
+  p.demand->feed(nullptr);
   p.controllers.reset();
   p.measured->feed(nullptr);
   p.scheduler->stop();

@@ -92,6 +92,10 @@ class Round : public std::enable_shared_from_this<Round> {
         client_.patch(target(write.key, "status"), client::PatchType::kMerge, write.body, {},
                       std::move(done));
         break;
+      case Write::Verb::kPatchScale:
+        client_.patch(target(write.key, "scale"), client::PatchType::kMerge, write.body, {},
+                      std::move(done));
+        break;
       case Write::Verb::kDelete: {
         client::DeleteOptions options;
         options.grace = write.grace;

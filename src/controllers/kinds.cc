@@ -50,6 +50,12 @@ const std::vector<KindRow>& rows() {
        "ModelService",
        true,
        false},
+      {Kind::kServingProfile,
+       {"berth.dev", "v1alpha1", "servingprofiles"},
+       "berth.dev/v1alpha1",
+       "ServingProfile",
+       false,
+       false},
   };
   return kRows;
 }

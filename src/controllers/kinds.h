@@ -29,8 +29,9 @@ enum class Kind : uint8_t {
   kPodDisruptionBudget,
   kLease,
   kModelService,
+  kServingProfile,
 };
-inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kModelService) + 1;
+inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kServingProfile) + 1;
 
 struct KindRow {
   Kind kind;

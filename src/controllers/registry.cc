@@ -1,6 +1,7 @@
 #include <array>
 
 #include "controllers/controller.h"
+#include "controllers/scaling/scaling.h"
 #include "controllers/services/endpoint_slices.h"
 #include "controllers/serving/model_service.h"
 #include "controllers/upkeep/disruption_budget.h"
@@ -16,7 +17,7 @@ namespace berth::controllers {
 std::span<const Controller* const> all_controllers() {
   static const std::array kControllers = {
       &kJob,     &kReplicaSet, &kDeployment,     &kPodGroup,     &kDisruptionBudget,
-      &kGarbage, &kLostPods,   &kEndpointSlices, &kModelService,
+      &kGarbage, &kLostPods,   &kEndpointSlices, &kModelService, &kScaling,
   };
   return kControllers;
 }

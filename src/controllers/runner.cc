@@ -16,6 +16,8 @@
 #include "controllers/event_recorder.h"
 #include "controllers/executor.h"
 #include "controllers/expectations.h"
+#include "controllers/scaling/autoscaler.h"
+#include "controllers/scaling/scaling.h"
 #include "platform/event_loop.h"
 
 namespace berth::controllers {
@@ -24,6 +26,7 @@ namespace {
 constexpr Duration kConflictRetry = Duration::milliseconds(20);
 constexpr Duration kFirstRetry = Duration::milliseconds(200);
 constexpr Duration kLastRetry = Duration::minutes(1);
+constexpr Duration kAfterWindow = Duration::milliseconds(300);
 /// After this long without seeing its own writes, a controller looks anyway.
 constexpr Duration kCatchUp = Duration::seconds(5);
 
@@ -57,11 +60,35 @@ class Core : public std::enable_shared_from_this<Core> {
     unsynced_ = all_kinds().size();
     for (const KindRow& kind : all_kinds()) watch(kind);
     for (auto& informer : informers_) informer->start();
+    schedule_scaling();
+  }
+
+  void add_demand(const std::vector<documents::DemandReport>& reports) {
+    if (autoscaler_.on_reports(reports, clock_.now())) decide_scaling();
   }
 
   void end() { informers_.clear(); }
 
  private:
+  /// Shortly after each second's end, when gateways have told of it.
+  void schedule_scaling() {
+    const int64_t since_ns = (clock_.now() - Time{}).ns % Duration::seconds(1).ns;
+    Duration delay = kAfterWindow - Duration{since_ns};
+    if (delay.ns <= 0) delay = delay + Duration::seconds(1);
+    loop_->after(delay, in_core([](Core& core) {
+                   core.decide_scaling();
+                   core.schedule_scaling();
+                 }));
+  }
+
+  void decide_scaling() {
+    if (unsynced_ > 0) return;
+    for (auto& [key, verdict] : autoscaler_.decide(view_, clock_.now())) {
+      view_.set_verdict(key, std::move(verdict));
+      enqueue(item(&kScaling, key));
+    }
+  }
+
   using ItemId = std::pair<const Controller*, Key>;
 
   void watch(const KindRow& kind) {
@@ -291,6 +318,7 @@ class Core : public std::enable_shared_from_this<Core> {
   View view_;
   Expectations expectations_;
   EventRecorder recorder_;
+  Autoscaler autoscaler_;
   std::atomic<bool>& synced_;
   size_t unsynced_ = 0;
   std::vector<std::unique_ptr<client::Informer>> informers_;
@@ -316,6 +344,12 @@ class RunnerThread final : public Runner {
     });
     loop_->stop();
     thread_.join();
+  }
+
+  void add_demand(std::vector<documents::DemandReport> reports) override {
+    loop_->post([this, reports = std::move(reports)] {
+      if (core_) core_->add_demand(reports);
+    });
   }
 
   bool synced() const override { return synced_; }

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
 #include "client/api_client.h"
 #include "controllers/view.h"
+#include "documents/demand_report.h"
 
 namespace berth::controllers {
 
@@ -27,6 +29,9 @@ class Runner {
  public:
   static Result<std::unique_ptr<Runner>> start(RunnerOptions options);
   virtual ~Runner() = default;
+
+  /// What gateways saw: the demand that scaling goes by. Any thread.
+  virtual void add_demand(std::vector<documents::DemandReport> reports) = 0;
 
   /// Has every kind been listed once? May be called from any thread.
   virtual bool synced() const = 0;

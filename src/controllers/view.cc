@@ -160,6 +160,19 @@ Result<platform::ModelHeader> View::model_header(const std::string& path) const 
   return read_model_(path);
 }
 
+VerdictPtr View::verdict(const Key& key) const {
+  const auto found = verdicts_.find(key);
+  return found == verdicts_.end() ? nullptr : found->second;
+}
+
+void View::set_verdict(const Key& key, VerdictPtr verdict) {
+  if (verdict) {
+    verdicts_[key] = std::move(verdict);
+  } else {
+    verdicts_.erase(key);
+  }
+}
+
 std::string_view View::failure(const Key& key) const {
   const auto at = failures_.find(key);
   return at == failures_.end() ? std::string_view() : std::string_view(at->second);

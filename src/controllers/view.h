@@ -11,6 +11,7 @@
 
 #include "base/time.h"
 #include "controllers/kinds.h"
+#include "controllers/scaling/verdict.h"
 #include "objects/json.h"
 #include "platform/models/model_header.h"
 
@@ -77,6 +78,10 @@ class View {
   using ModelReader = std::function<Result<platform::ModelHeader>(const std::string& path)>;
   void set_model_reader(ModelReader reader) { read_model_ = std::move(reader); }
 
+  /// What scaling decided for a ModelService or Deployment; null where it is not scaled.
+  VerdictPtr verdict(const Key& key) const;
+  void set_verdict(const Key& key, VerdictPtr verdict);
+
   /// Why the last write for `key` was refused; empty when it was not. Lets a status say so.
   std::string_view failure(const Key& key) const;
   /// The objects of one kind for which that is so.
@@ -93,6 +98,7 @@ class View {
   std::map<std::string, ObjectPtr, std::less<>> by_uid_;
   std::map<std::string, std::set<Key>, std::less<>> by_owner_;
   std::map<Key, std::string> failures_;
+  std::map<Key, VerdictPtr> verdicts_;
   std::map<Key, Time> lost_nodes_;
   Time began_;
   ModelReader read_model_;

@@ -59,6 +59,15 @@ std::optional<Write> patch_status_to(const Object& object, const JsonObject& wan
   return patch_status(object, std::move(change));
 }
 
+Write scale(const Object& object, int64_t replicas) {
+  Write write;
+  write.verb = Write::Verb::kPatchScale;
+  write.key = object.key;
+  write.uid = object.uid;
+  write.body = JsonObject{{"spec", JsonObject{{"replicas", replicas}}}};
+  return write;
+}
+
 Write remove(const Object& object, std::string propagation) {
   Write write;
   write.verb = Write::Verb::kDelete;

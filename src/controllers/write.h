@@ -14,7 +14,7 @@ namespace berth::controllers {
 /// One change that a reconciler asks for. Writes to one object happen in the order given and stop
 /// at the first that fails; writes to different objects happen side by side.
 struct Write {
-  enum class Verb { kCreate, kPatch, kPatchStatus, kDelete };
+  enum class Verb { kCreate, kPatch, kPatchStatus, kPatchScale, kDelete };
 
   Verb verb = Verb::kPatch;
   Key key;  ///< for a create with `generateName`, the name is empty
@@ -61,6 +61,8 @@ Write patch_status_blind(const Object& object, Json status);
 /// The merge patch that turns the object's status into `wanted`, or nullopt when it is that
 /// already. Top-level fields that `wanted` lacks are removed.
 std::optional<Write> patch_status_to(const Object& object, const JsonObject& wanted);
+/// So many replicas, through the `scale` subresource.
+Write scale(const Object& object, int64_t replicas);
 Write remove(const Object& object, std::string propagation = "Background");
 Write drop_finalizer(const Object& object, std::string_view finalizer);
 

@@ -174,7 +174,7 @@ void Handler::demand(const CallPtr& call) {
   const auto body = objects::parse_json(call->request().body);
   if (!body) return call->refuse(bad_request(body.error().to_string()).error());
   if (const auto taken = sink->take(body->value); !taken)
-    return call->refuse(bad_request(taken.error().to_string()).error());
+    return call->refuse(from_error(taken.error()).error());
   call->answer(json_answer(JsonObject{}));
 }
 

@@ -134,7 +134,7 @@ class ModelServiceRound {
 
   /// Makes or changes one of the objects that belong to the service.
   void ensure(Kind kind, Json wanted) {
-    const std::string hash = template_hash(objects::find_object(wanted, {"spec"}), 0);
+    const std::string hash = template_hash(followed(kind, wanted), 0);
     const std::string name(objects::find_string(wanted, {"metadata", "name"}));
     const Key key{kind, service_->key.ns, name};
     const ObjectPtr there = view_.find(key);
@@ -161,13 +161,27 @@ class ModelServiceRound {
     }
   }
 
+  /// What a change of is a change of the object.
+  static JsonObject followed(Kind kind, const Json& wanted) {
+    if (kind == Kind::kService) return changeable(kind, wanted).as_object();
+    return objects::find_object(wanted, {"spec"});
+  }
+
   /// The part of it that follows the ModelService.
   static Json changeable(Kind kind, const Json& object) {
     const std::string_view part = kind == Kind::kDeployment ? "template" : "ports";
     const Json* value = objects::find(object, {"spec", part});
     JsonObject spec;
     if (value != nullptr) spec[part] = *value;
-    return JsonObject{{"spec", std::move(spec)}};
+    JsonObject followed{{"spec", std::move(spec)}};
+    if (kind == Kind::kService) {
+      JsonObject annotations;
+      for (const std::string_view name : kServiceAnnotations)
+        if (const Json* set = objects::find(object, {"metadata", "annotations", name}))
+          annotations[name] = *set;
+      followed["metadata"] = JsonObject{{"annotations", std::move(annotations)}};
+    }
+    return followed;
   }
 
   ObjectPtr find_own(Kind kind, const std::string& name) const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "base/quantity.h"
 
 namespace berth::controllers {
@@ -49,6 +51,9 @@ ServiceSpec ServiceSpec::read(const Object& service) {
   spec.min = find_int(json, {"spec", "replicas", "min"}, 1);
   spec.max = std::max(find_int(json, {"spec", "replicas", "max"}, std::max<int64_t>(spec.min, 1)),
                       spec.min);
+  for (const std::string_view of : {"ttft", "tpot"})
+    if (const auto target = find_string(json, {"spec", "objective", of, "target"}); !target.empty())
+      spec.objective += fmt::format("{}{}={}", spec.objective.empty() ? "" : ",", of, target);
   spec.queue = find_string(json, {"spec", "queue"});
   spec.priority_class = find_string(json, {"spec", "priorityClassName"});
   return spec;

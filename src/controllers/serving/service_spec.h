@@ -36,6 +36,7 @@ struct ServiceSpec {
   std::vector<VariantSpec> variants;
   int64_t min = 1;
   int64_t max = 1;
+  std::string objective;  ///< `ttft=2s,tpot=60ms`; empty: none
   std::string queue;
   std::string priority_class;
 

@@ -131,6 +131,8 @@ Json service_of(const ServiceSpec& spec) {
   JsonObject annotations{{kModelNameAnnotation, spec.model_name}};
   // What would only wait inside the engine waits in the gateway, where turns are fair.
   if (spec.sequences > 0) annotations[kMaxInFlightAnnotation] = std::to_string(spec.sequences);
+  annotations[kHealthPathAnnotation] = spec.engine->health_path;
+  if (!spec.objective.empty()) annotations[kObjectiveAnnotation] = spec.objective;
   return JsonObject{
       {"metadata", JsonObject{{"name", spec.name},
                               {"labels", JsonObject{{kModelServiceLabel, spec.name}}},

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+
 #include "controllers/serving/service_spec.h"
 
 namespace berth::controllers {
@@ -12,6 +14,12 @@ inline constexpr std::string_view kVariantLabel = "berth.dev/variant";
 inline constexpr std::string_view kModelNameAnnotation = "berth.dev/model-name";
 /// And how many requests each of its servers answers at once.
 inline constexpr std::string_view kMaxInFlightAnnotation = "berth.dev/max-in-flight";
+/// And where one says that it is well, which gateways ask as well.
+inline constexpr std::string_view kHealthPathAnnotation = "berth.dev/health-path";
+/// And what is asked of its answers: `ttft=2s,tpot=60ms`.
+inline constexpr std::string_view kObjectiveAnnotation = "berth.dev/objective";
+inline constexpr std::array kServiceAnnotations = {kModelNameAnnotation, kMaxInFlightAnnotation,
+                                                   kHealthPathAnnotation, kObjectiveAnnotation};
 /// On the pods: where the engine says how many requests it has, `PORT/PATH METRIC[,METRIC]`.
 inline constexpr std::string_view kBusyAnnotation = "berth.dev/busy-metrics";
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <queue>
 
+#include "core/scaling/policies/sample_history.h"
 #include "core/scaling/serving/work_rates.h"
 #include "simulation/fleet/replica_pool.h"
 #include "simulation/fleet/sampling.h"
@@ -305,7 +306,7 @@ class Fleet {
   double wake_s_ = kNever;  ///< when a replica may take the next prompt
   double expected_output_ = 0;
   core::ServiceSample sample_;
-  SampleHistory history_;
+  core::SampleHistory history_;
   TimeAverage concurrency_, waiting_;
   std::vector<double> ttfts_, tpots_;
   FleetOutcome outcome_;

@@ -126,6 +126,7 @@ class World {
         break;
       case Write::Verb::kPatch:
       case Write::Verb::kPatchStatus:
+      case Write::Verb::kPatchScale:
         patch(write);
         break;
       case Write::Verb::kDelete:

@@ -100,6 +100,22 @@ TEST_F(ModelServiceTest, RunsAsManyAsScalingWantsWithinItsRange) {
   EXPECT_EQ(replicas("harbour"), 1);
 }
 
+TEST_F(ModelServiceTest, GatewaysLearnOfTheObjectiveAndOfItsChanges) {
+  const Key front{Kind::kService, "default", "harbour"};
+  const auto told = [&](std::string_view what) {
+    return find_string(world.json(front), {"metadata", "annotations", what}, "nothing");
+  };
+  service(R"(,"objective":{"ttft":{"target":"2s"},"tpot":{"target":"60ms"}})");
+  settle();
+  EXPECT_EQ(told("berth.dev/objective"), "ttft=2s,tpot=60ms");
+  EXPECT_EQ(told("berth.dev/health-path"), "/health");
+  world.change(front, R"({"metadata":{"annotations":{"team":"ann"}}})");
+  world.change(key, R"({"spec":{"objective":null}})");
+  settle();
+  EXPECT_EQ(told("berth.dev/objective"), "nothing");
+  EXPECT_EQ(told("team"), "ann") << "other people's stay";
+}
+
 TEST_F(ModelServiceTest, VariantsShareTheRange) {
   service(R"(,"replicas":{"min":1,"max":3})",
           R"({"name":"small","count":"0.5"},{"name":"large","count":"2"})");
