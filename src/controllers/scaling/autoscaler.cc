@@ -6,6 +6,7 @@
 
 #include "controllers/conditions.h"
 #include "controllers/pods.h"
+#include "controllers/scaling/scaling.h"
 #include "controllers/serving/service_spec.h"
 #include "controllers/serving/workload.h"
 #include "documents/profile_document.h"
@@ -14,8 +15,6 @@
 namespace berth::controllers {
 namespace {
 
-/// A pod may be told for so long that no node takes it before that counts: preemption takes time.
-constexpr Duration kPatience = Duration::seconds(10);
 constexpr Duration kReasonEvery = Duration::seconds(10);
 constexpr Duration kGatewayGone = Duration::minutes(10);
 constexpr size_t kMostFresh = 100'000;
@@ -58,7 +57,7 @@ ReplicaCounts counts_of(const View& view, const Object& object, Time now) {
   for (const ObjectPtr& pod : pods_of(view, object)) {
     if (!is_active(*pod)) continue;
     counts.ready += is_ready(*pod) ? 1 : 0;
-    if (is_bound(*pod) || pod->created + kPatience > now) continue;
+    if (is_bound(*pod) || pod->created + kPlacementPatience > now) continue;
     const Json* scheduled = find_condition(*pod->json, "PodScheduled");
     if (scheduled == nullptr || objects::find_string(*scheduled, {"status"}) != "False") continue;
     ++counts.unplaceable;

@@ -22,48 +22,73 @@ Note note(const ObjectPtr& about, int64_t before, int64_t now, const std::string
           fmt::format("from {} to {} replicas: {}", before, now, reason)};
 }
 
-/// Which variants run how many: the first ones that can have them, in their order. One that has
-/// replicas which no node takes gets no more of them while there is another.
-JsonObject share_out(const View& view, const Object& service, const ServiceSpec& spec,
-                     int64_t total) {
-  JsonObject desired;
-  for (size_t i = 0; i < spec.variants.size(); ++i) {
-    const VariantSpec& variant = spec.variants[i];
-    int64_t most = total;
-    const bool last = i + 1 == spec.variants.size();
-    int64_t bound = 0, unplaceable = 0;
-    for (const ObjectPtr& pod : view.list(Kind::kPod, service.key.ns)) {
-      if (pod->label(kVariantLabel) != spec.deployment_name(variant) || !is_active(*pod)) continue;
-      const Json* scheduled = find_condition(*pod->json, "PodScheduled");
-      const bool refused = scheduled != nullptr && find_string(*scheduled, {"status"}) == "False";
-      ++(is_bound(*pod) || !refused ? bound : unplaceable);
+/// Replicas of a variant: those that have a place, and whether one was long told that none has.
+struct Placement {
+  int64_t placed = 0;
+  bool stuck = false;
+};
+
+Placement placement_of(const View& view, const Key& service, const std::string& deployment,
+                       Time now) {
+  Placement placement;
+  for (const ObjectPtr& pod : view.list(Kind::kPod, service.ns)) {
+    if (pod->label(kVariantLabel) != deployment || !is_active(*pod)) continue;
+    const Json* scheduled = find_condition(*pod->json, "PodScheduled");
+    const bool refused = scheduled != nullptr && find_string(*scheduled, {"status"}) == "False";
+    if (is_bound(*pod) || !refused) {
+      ++placement.placed;
+    } else if (pod->created + kPlacementPatience <= now) {
+      placement.stuck = true;
     }
-    if (unplaceable > 0 && !last) most = bound;
-    const int64_t share = std::min(total, most);
-    desired[variant.name.empty() ? "default" : variant.name] = share;
-    total -= share;
   }
+  return placement;
+}
+
+/// Which variants run how many: what runs stays where it is; more come to the first variant, and
+/// what finds no place there goes to the next; fewer are taken from the last.
+JsonObject share_out(const View& view, const Object& service, const ServiceSpec& spec,
+                     int64_t total, Time now) {
+  std::vector<int64_t> shares = spec.wanted_replicas(service);
+  int64_t sum = 0;
+  for (const int64_t share : shares) sum += share;
+  if (!shares.empty()) shares.front() += std::max<int64_t>(0, total - sum);
+  for (size_t i = shares.size(); i-- > 0 && sum > total;) {
+    const int64_t less = std::min(shares[i], sum - total);
+    shares[i] -= less;
+    sum -= less;
+  }
+  for (size_t i = 0; i + 1 < shares.size(); ++i) {
+    const Placement placement =
+        placement_of(view, service.key, spec.deployment_name(spec.variants[i]), now);
+    if (!placement.stuck) continue;
+    const int64_t homeless = std::max<int64_t>(0, shares[i] - placement.placed);
+    shares[i] -= homeless;
+    shares[i + 1] += homeless;
+  }
+  JsonObject desired;
+  for (size_t i = 0; i < shares.size(); ++i)
+    desired[spec.variants[i].name.empty() ? "default" : spec.variants[i].name] = shares[i];
   return desired;
 }
 
 void scale_service(const View& view, const ObjectPtr& service, const ScalingVerdict& verdict,
-                   Outcome& outcome) {
+                   Time now, Outcome& outcome) {
   const ServiceSpec spec = ServiceSpec::read(*service);
-  JsonObject wanted{{"desired", share_out(view, *service, spec, verdict.replicas)},
+  JsonObject wanted{{"desired", share_out(view, *service, spec, verdict.replicas, now)},
                     {"scalingReason", verdict.reason},
                     {"scaling", verdict.measured}};
   JsonObject change;
   for (const auto& [field, value] : wanted) {
-    const Json* now = objects::find(*service->json, {"status", field});
+    const Json* before = objects::find(*service->json, {"status", field});
     // As texts: a whole number comes back from the server as an integer.
-    if (now == nullptr || objects::canonical_json(*now) != objects::canonical_json(value))
+    if (before == nullptr || objects::canonical_json(*before) != objects::canonical_json(value))
       change[field] = value;
   }
   if (change.empty()) return;
-  int64_t before = 0;
-  for (const int64_t each : spec.wanted_replicas(*service)) before += each;
-  if (before != verdict.replicas)
-    outcome.notes.push_back(note(service, before, verdict.replicas, verdict.reason));
+  int64_t had = 0;
+  for (const int64_t each : spec.wanted_replicas(*service)) had += each;
+  if (had != verdict.replicas)
+    outcome.notes.push_back(note(service, had, verdict.replicas, verdict.reason));
   // Others do not write these fields.
   outcome.writes.push_back(patch_status_blind(*service, std::move(change)));
 }
@@ -82,13 +107,13 @@ void scale_deployment(const ObjectPtr& deployment, const ScalingVerdict& verdict
                     JsonObject{{"annotations", JsonObject{{kScalingReason, verdict.reason}}}}}}));
 }
 
-Outcome reconcile(const View& view, const Key& key, Time) {
+Outcome reconcile(const View& view, const Key& key, Time now) {
   Outcome outcome;
   const ObjectPtr object = view.find(key);
   const VerdictPtr verdict = view.verdict(key);
   if (object == nullptr || object->deleting || verdict == nullptr) return outcome;
   if (key.kind == Kind::kModelService) {
-    scale_service(view, object, *verdict, outcome);
+    scale_service(view, object, *verdict, now, outcome);
   } else {
     scale_deployment(object, *verdict, outcome);
   }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/scaling/serving/work_rates.h"
 #include "documents/profile_document.h"
 
 namespace berth::controllers {
@@ -24,6 +25,8 @@ constexpr double kGiven = 0.1, kLeft = 0.3, kGuessed = 1;
 /// Another policy object where the profile or the lead time differ by more, relative.
 constexpr double kChange = 0.15;
 constexpr int64_t kLeastAge = 5;  ///< windows
+/// A guess is good for one replica, until so many answers were measured.
+constexpr int kMeasured = 8;
 
 /// Nothing is known: with all its sequences busy a replica is half as slow as it may be.
 core::ServingProfile guess(const core::ScaledService& service) {
@@ -40,6 +43,28 @@ double iteration_s(const core::ServingProfile& profile, int sequences) {
   core::Batch batch;
   batch.decodes = std::max(1, sequences);
   return profile.iteration_s(batch);
+}
+
+/// The profile as it is to a policy that knows the TPOT objective as the only bound on a batch.
+/// Where the requests that a replica is given at once bound it before, it does n iterations'
+/// tokens in a + n b, with prompts' work between: as one whose sequences share its fixed part, so
+/// b + a / n and no fixed part. L < 1 / (W + a O / n) against (1 - a / T) / W, for requests of O
+/// tokens and W seconds of work.
+core::ServingProfile as_bounded(core::ServingProfile profile, const core::ScaledService& service) {
+  auto* cost = std::get_if<core::LinearCost>(&profile.cost);
+  if (cost == nullptr) return profile;
+  const core::WorkRates rates =
+      core::work_rates(profile, service.shapes, service.objective.tpot_s, service.max_in_flight);
+  double work_s = 0, output = 0;
+  for (const core::RequestShape& shape : service.shapes) {
+    work_s += rates.work_s(shape.prompt_tokens, shape.output_tokens);
+    output += shape.output_tokens;
+  }
+  const double shared_s = cost->base_s / service.max_in_flight;
+  if (rates.capacity / work_s <= 1 / (work_s + shared_s * output)) return profile;
+  cost->per_sequence_s += shared_s;
+  cost->base_s = 0;
+  return profile;
 }
 
 bool differs(double a, double b) {
@@ -63,7 +88,8 @@ ServiceScaler::ServiceScaler(ScalingSpec spec, std::optional<core::ServingProfil
       belief = kLeft;
     }
   }
-  if (belief == kGuessed) start = guess(spec_.service);
+  guessed_ = belief == kGuessed;
+  if (guessed_) start = guess(spec_.service);
   start.limits.max_sequences = spec_.service.max_in_flight;
   fit_.emplace(start, belief);
   if (const Json* lead = objects::find(left, {"leadSeconds"}); lead != nullptr && lead->is_number())
@@ -97,6 +123,22 @@ double ServiceScaler::lead_s() const {
   return told > 0 ? told : kUsualLead_s;
 }
 
+double ServiceScaler::output_tokens() const {
+  double sum = 0;
+  for (const core::RequestShape& shape : shapes_) sum += shape.output_tokens;
+  return shapes_.empty() ? 0 : sum / static_cast<double>(shapes_.size());
+}
+
+/// The most that earlier policies wanted during `hold`.
+int ServiceScaler::wanted_before() const {
+  int most = 0;
+  for (const Wanted& each : wanted_)
+    if (each.window <= policy_began_ &&
+        static_cast<double>(closed_ - each.window) <= spec_.service.tuning.hold_s)
+      most = std::max(most, each.replicas);
+  return most;
+}
+
 void ServiceScaler::close_windows(int ready, Time now) {
   while (!open_.empty()) {
     const auto first = open_.begin();
@@ -126,15 +168,14 @@ bool ServiceScaler::policy_is_outdated() const {
     const auto* cost = std::get_if<core::LinearCost>(&profile.cost);
     return cost == nullptr ? 0 : cost->per_token_s;
   };
-  return differs(iteration_s(fit_->profile(), busy), iteration_s(profile_, busy)) ||
-         differs(iteration_s(fit_->profile(), 1), iteration_s(profile_, 1)) ||
-         differs(per_token_s(fit_->profile()), per_token_s(profile_)) ||
-         differs(lead_s(), policy_lead_s_);
+  return differs(iteration_s(fit_->profile(), busy), iteration_s(learned_, busy)) ||
+         differs(iteration_s(fit_->profile(), 1), iteration_s(learned_, 1)) ||
+         differs(per_token_s(fit_->profile()), per_token_s(learned_)) ||
+         differs(lead_s(), policy_lead_s_) || differs(output_tokens(), policy_output_);
 }
 
 void ServiceScaler::begin_policy() {
-  if (policy_) floor_ = decision_.replicas;
-  profile_ = fit_->profile();
+  learned_ = fit_->profile();
   policy_lead_s_ = lead_s();
   policy_began_ = closed_;
   core::ScaledService service = spec_.service;
@@ -142,6 +183,8 @@ void ServiceScaler::begin_policy() {
   service.cold_start_s = policy_lead_s_;
   service.shapes.assign(shapes_.begin(), shapes_.end());
   if (service.shapes.empty()) service.shapes = {{256, 128}};
+  policy_output_ = output_tokens();
+  profile_ = as_bounded(learned_, service);
   policy_ = spec_.policy->make(service);
 }
 
@@ -156,6 +199,9 @@ ScalingVerdict ServiceScaler::decide(const ReplicaCounts& counts, Time now) {
                                  .ready = counts.ready,
                                  .starting = std::max(0, counts.ordered - counts.ready)});
     decided_ = closed_;
+    wanted_.push_back({closed_, decision_.replicas});
+    while (static_cast<double>(closed_ - wanted_.front().window) > service.tuning.hold_s)
+      wanted_.pop_front();
   }
   ScalingVerdict verdict;
   verdict.replicas = decision_.replicas;
@@ -165,10 +211,15 @@ ScalingVerdict ServiceScaler::decide(const ReplicaCounts& counts, Time now) {
     verdict.reason = "no gateway has told of requests yet";
   } else if (!heard_at_ || now - *heard_at_ > kSilence) {
     verdict.reason += "; no gateway has told anything since, so it stays";
-  } else if (closed_ - policy_began_ < static_cast<int64_t>(service.tuning.hold_s) &&
-             verdict.replicas > 0 && verdict.replicas < std::min(floor_, counts.ordered)) {
-    verdict.replicas = std::min(floor_, counts.ordered);
-    verdict.reason += fmt::format("; {} are kept, as wanted not long ago", verdict.replicas);
+  } else if (const int kept = std::min(wanted_before(), counts.ordered);
+             verdict.replicas > 0 && verdict.replicas < kept) {
+    verdict.replicas = kept;
+    verdict.reason += fmt::format("; {} are kept, as wanted not long ago", kept);
+  }
+  if (const int most = std::max({1, service.min_replicas, counts.ordered});
+      guessed_ && fit_->observed() < kMeasured && verdict.replicas > most) {
+    verdict.replicas = most;
+    verdict.reason += fmt::format("; {} until {} answers were measured", most, kMeasured);
   }
   // 2. What runs is answered, and what waits for a first replica gets one.
   const core::ServiceSample latest =
@@ -211,7 +262,7 @@ std::string ServiceScaler::circumstances() const {
     text += fmt::format(" of {:.0f} tokens in and {:.0f} out",
                         rate(&core::ServiceSample::prompt_tokens) / arrivals,
                         rate(&core::ServiceSample::output_tokens) / ended);
-  const double seconds = iteration_s(profile_, spec_.service.max_in_flight);
+  const double seconds = iteration_s(learned_, spec_.service.max_in_flight);
   text += fmt::format("; a full replica takes {:.1f} ms a token (+-{:.0f}%), a start {:.0f} s",
                       1e3 * seconds, 100 * fit_->uncertainty(), lead_s());
   return text;

@@ -58,12 +58,15 @@ class ServiceScaler {
   void close_windows(int ready, Time now);
   void close(const Window& window, int ready);
   double lead_s() const;
+  double output_tokens() const;
+  int wanted_before() const;
   bool policy_is_outdated() const;
   void begin_policy();
   std::string circumstances() const;
   JsonObject measured() const;
 
   const ScalingSpec spec_;
+  bool guessed_ = false;  ///< nobody measured the profile
   std::optional<core::OnlineFit> fit_;
   std::deque<double> leads_s_;
   std::deque<core::RequestShape> shapes_;  ///< of the latest answers
@@ -75,13 +78,19 @@ class ServiceScaler {
   std::optional<Time> held_at_;
   std::optional<Time> heard_at_;
 
-  core::ServingProfile profile_;  ///< that the policy goes by
+  core::ServingProfile learned_;  ///< when the policy began
+  core::ServingProfile profile_;  ///< the same, as the policy takes it
   double policy_lead_s_ = 0;
+  double policy_output_ = 0;  ///< tokens of an answer, mean
   int64_t policy_began_ = 0;  ///< windows closed before
   std::unique_ptr<core::ScalingPolicy> policy_;
   core::ScalingDecision decision_;
   int64_t decided_ = -1;  ///< windows closed before
-  int floor_ = 0;         ///< kept for `hold` after the policy began anew
+  struct Wanted {
+    int64_t window;
+    int replicas;
+  };
+  std::deque<Wanted> wanted_;  ///< of late: a policy that begins anew does not know
 };
 
 }  // namespace berth::controllers

@@ -36,7 +36,10 @@ class Queueing : public ScalingPolicy {
     const int have = view.ready + view.starting;
     if (view.samples.empty()) return {within_bounds(service_, have), "nothing was seen yet", {}};
     if (view.now_s - busy_s_ > tuning_.idle_to_zero_s && service_.min_replicas == 0)
-      return {0, fmt::format("no request for {:.0f} s", view.now_s - busy_s_), {}};
+      return {0,
+              busy_s_ < 0 ? "no request yet"
+                          : fmt::format("no request for {:.0f} s", view.now_s - busy_s_),
+              {}};
 
     scale_windows();
     correct_efficiency(view);
@@ -168,7 +171,8 @@ class Queueing : public ScalingPolicy {
   ChosenForecast forecast_;
   double output_tokens_ = 0, prompt_s_ = 0, efficiency_ = 1;
   double request_work_s_ = 0;  ///< of a request, lately
-  double seen_ = 0, busy_s_ = 0;
+  double seen_ = 0;
+  double busy_s_ = -1e9;  ///< never
   std::deque<double> windows_;
   double period_work_ = 0, period_left_s_ = kPeriod_s;
   std::vector<double> scaled_;
