@@ -60,15 +60,15 @@ TEST_F(DiscoveryTest, LabelledServicesAreModelsAndTheirReadyEndpointsServers) {
     "berth.dev/max-in-flight":"7"}},
     "spec":{"ports":[{"port":80,"targetPort":8080}],"selector":{"app":"s"}}})");
   EXPECT_TRUE(wait([this] { return models_.contains("harbour"); }));
-  EXPECT_TRUE(wait([this] { return models_.at("harbour").empty(); })) << "it may start yet";
+  EXPECT_TRUE(wait([this] { return models_.at("harbour").servers.empty(); })) << "it may start yet";
   create({"discovery.k8s.io", "v1", "endpointslices"}, R"({"apiVersion":"discovery.k8s.io/v1",
     "kind":"EndpointSlice","metadata":{"name":"s-1","labels":{"kubernetes.io/service-name":"s"}},
     "addressType":"IPv4","ports":[{"port":8080}],"endpoints":[
       {"addresses":["10.1.0.1"],"conditions":{"ready":true}},
       {"addresses":["10.1.0.2"],"conditions":{"ready":false}}]})");
-  EXPECT_TRUE(wait([this] { return models_.at("harbour").size() == 1; }));
+  EXPECT_TRUE(wait([this] { return models_.at("harbour").servers.size() == 1; }));
   const std::lock_guard lock(mutex_);
-  const Upstream& upstream = models_.at("harbour").begin()->second;
+  const Upstream& upstream = models_.at("harbour").servers.begin()->second;
   EXPECT_EQ(upstream.url, "http://10.1.0.1:8080");
   EXPECT_EQ(upstream.max_in_flight, 7);
 }
