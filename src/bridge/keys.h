@@ -6,8 +6,6 @@ namespace berth::bridge {
 
 // What objects say to Berth and Berth to them, in labels and annotations.
 
-inline constexpr std::string_view kQueueLabels[] = {"berth.dev/queue", "kueue.x-k8s.io/queue-name",
-                                                    "kai.scheduler/queue"};
 inline constexpr std::string_view kPodGroupLabels[] = {"scheduling.x-k8s.io/pod-group",
                                                        "scheduling.sigs.k8s.io/pod-group"};
 inline constexpr std::string_view kVolcanoGroup = "scheduling.k8s.io/group-name";

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "bridge/keys.h"
 #include "bridge/node_selection.h"
+#include "objects/names.h"
 
 namespace berth::bridge {
 namespace {
@@ -242,7 +243,7 @@ std::string gang_name(std::string_view ns, std::string_view group) {
 }
 
 std::string_view queue_label(const Json& object) {
-  for (std::string_view label : kQueueLabels)
+  for (std::string_view label : objects::kQueueLabels)
     if (const auto name = find_string(object, {"metadata", "labels", label}); !name.empty())
       return name;
   return {};

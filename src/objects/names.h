@@ -25,4 +25,8 @@ std::optional<std::string> check_ip(std::string_view text);
 /// nothing of it can be kept.
 std::string suggest_dns_name(std::string_view name);
 
+/// What names the queue of an object, or of a namespace's pods: Berth's label, Kueue's and KAI's.
+inline constexpr std::string_view kQueueLabels[] = {"berth.dev/queue", "kueue.x-k8s.io/queue-name",
+                                                    "kai.scheduler/queue"};
+
 }  // namespace berth::objects

@@ -1,7 +1,6 @@
 #include "apiserver/api/admission.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 
 #include <fmt/format.h>
@@ -9,6 +8,7 @@
 #include "apiserver/api/lifecycle.h"
 #include "apiserver/api/objects_api.h"
 #include "apiserver/api/service_addresses.h"
+#include "apiserver/api/tenancy.h"
 
 namespace berth::apiserver {
 namespace {
@@ -95,76 +95,15 @@ Answer<> set_priority(const Transaction& transaction, const Subject& subject, Js
   return {};
 }
 
-void visit_containers(const Json& pod, const auto& visit) {
-  for (const std::string_view list : {"initContainers", "containers", "ephemeralContainers"}) {
-    const JsonArray& containers = find_array(pod, {"spec", list});
-    for (size_t i = 0; i < containers.size(); ++i) {
-      visit(fmt::format("spec.{}[{}]", list, i), containers[i]);
-    }
-  }
-}
-
-/// What the "baseline" Pod Security Standard allows containers to add.
-constexpr std::array<std::string_view, 13> kHarmlessCapabilities = {
-    "AUDIT_WRITE",      "CHOWN",   "DAC_OVERRIDE", "FOWNER",  "FSETID", "KILL",      "MKNOD",
-    "NET_BIND_SERVICE", "SETFCAP", "SETGID",       "SETPCAP", "SETUID", "SYS_CHROOT"};
-
 }  // namespace
-
-Answer<> check_pod_security(const Subject& subject, const Json& pod, const Caller& caller) {
-  if (caller.admin) return {};
-  objects::Issues issues;
-  const auto refuse = [&](std::string path, std::string what) {
-    issues.push_back({objects::Issue::Kind::kForbidden, std::move(path), std::move(what),
-                      "ask an administrator to run it"});
-  };
-  for (const std::string_view field : {"hostNetwork", "hostPID", "hostIPC"}) {
-    if (find_bool(pod, {"spec", field})) refuse(fmt::format("spec.{}", field), "is not allowed");
-  }
-  const auto own_id = [&](const Json& at) {
-    const Json* id = find(at, {"securityContext", "runAsUser"});
-    return id == nullptr || (caller.uid && find_int(at, {"securityContext", "runAsUser"}, -1) ==
-                                               static_cast<int64_t>(*caller.uid));
-  };
-  bool runs_as_caller = caller.uid && find(pod, {"spec", "securityContext", "runAsUser"}) &&
-                        own_id(*find(pod, {"spec"}));
-  visit_containers(pod, [&](const std::string& path, const Json& container) {
-    if (find_bool(container, {"securityContext", "privileged"})) {
-      refuse(path + ".securityContext.privileged", "is not allowed");
-    }
-    for (const Json& added : find_array(container, {"securityContext", "capabilities", "add"})) {
-      const std::string_view name = find_string(added, {});
-      if (std::ranges::find(kHarmlessCapabilities, name) == kHarmlessCapabilities.end()) {
-        refuse(path + ".securityContext.capabilities.add", fmt::format("{} is not allowed", name));
-      }
-    }
-    for (const Json& port : find_array(container, {"ports"})) {
-      if (find_int(port, {"hostPort"}) != 0) refuse(path + ".ports.hostPort", "is not allowed");
-    }
-    runs_as_caller = runs_as_caller && own_id(container);
-  });
-  const JsonArray& volumes = find_array(pod, {"spec", "volumes"});
-  for (size_t i = 0; i < volumes.size(); ++i) {
-    if (find(volumes[i], {"hostPath"}) == nullptr || runs_as_caller) continue;
-    refuse(fmt::format("spec.volumes[{}].hostPath", i),
-           "is allowed only with securityContext.runAsUser set to your own user id, through the "
-           "local socket");
-  }
-  if (issues.empty()) return {};
-  auto refused = forbidden(*subject.kind, subject.name, "it would give its user the machine");
-  refused.error().message += ": " + issues.front().to_string();
-  for (const objects::Issue& issue : issues) {
-    refused.error().causes.push_back({"FieldValueForbidden", issue.what, issue.path});
-  }
-  return refused;
-}
 
 Answer<> admit_new(Transaction& transaction, const Subject& subject, Json& object,
                    const WriteContext& context, const Surroundings& surroundings) {
   const objects::Kind& kind = *subject.kind;
   if (auto good = check_namespace(transaction, subject); !good) return good;
+  if (auto good = check_tenant(transaction, subject, nullptr, object, context.caller); !good)
+    return good;
   if (is(kind, "", "Pod")) {
-    if (auto good = check_pod_security(subject, object, context.caller); !good) return good;
     if (auto good = set_priority(transaction, subject, object); !good) return good;
     JsonObject& status = objects::ensure_object(object, {"status"});
     if (!status.contains("phase")) status["phase"] = "Pending";

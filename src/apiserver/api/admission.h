@@ -24,9 +24,4 @@ Answer<> admit_new(Transaction& transaction, const Subject& subject, Json& objec
 /// Namespaces and priority classes that a cluster always has.
 std::vector<std::pair<StoreKey, Json>> initial_objects();
 
-/// Keeps users who are not administrators from taking the machine over through a pod: no privileged
-/// containers, no namespaces or folders of the host. A user known to the kernel may mount own
-/// folders, running under the own user id.
-Answer<> check_pod_security(const Subject& subject, const Json& pod, const Caller& caller);
-
 }  // namespace berth::apiserver

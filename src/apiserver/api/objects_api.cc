@@ -8,8 +8,10 @@
 
 #include "apiserver/api/admission.h"
 #include "apiserver/api/quota.h"
+#include "apiserver/api/resize.h"
 #include "apiserver/api/scale.h"
 #include "apiserver/api/selection.h"
+#include "apiserver/api/tenancy.h"
 #include "objects/json_text.h"
 #include "objects/patch.h"
 #include "platform/tls/crypto.h"
@@ -286,6 +288,15 @@ Answer<Written> ObjectsApi::store_update(Transaction& transaction, const Subject
   if (*object == *before_tree) {
     written.object = before_tree;
     return written;
+  }
+  if (auto allowed = check_tenant(transaction, subject, &*before_tree, *object, context.caller);
+      !allowed) {
+    return std::unexpected(std::move(allowed).error());
+  }
+  if (subject.subresource == "resize") {
+    auto allowed = check_growth(transaction, subject, *before_tree, *object);
+    if (allowed) allowed = charge_quota(transaction, subject, *object, &*before_tree);
+    if (!allowed) return std::unexpected(std::move(allowed).error());
   }
   const bool refresh = changes_quota(*subject.kind, *before_tree, &*object);
   written.object = transaction.put(key, stored_form(*subject.kind, *std::move(object)));

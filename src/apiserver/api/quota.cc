@@ -42,22 +42,6 @@ Amounts resources_of(const Json& container, std::string_view side) {
   return amounts;
 }
 
-/// A pod's `requests` or `limits`: containers run together, init containers one after the other
-/// before them.
-Amounts pod_resources(const Json& pod, std::string_view side) {
-  Amounts total;
-  for (const Json& container : find_array(pod, {"spec", "containers"})) {
-    for (const auto& [name, amount] : resources_of(container, side)) add(total, name, amount);
-  }
-  for (const Json& container : find_array(pod, {"spec", "initContainers"})) {
-    for (const auto& [name, amount] : resources_of(container, side)) {
-      Quantity& slot = total.try_emplace(name, amount).first->second;
-      slot = std::max(slot, amount);
-    }
-  }
-  return total;
-}
-
 /// What an object counts as, by the names that quotas use.
 Amounts charges(std::string_view resource, const Json& object) {
   Amounts amounts;
@@ -169,18 +153,49 @@ std::string join(const Amounts& amounts, const std::vector<std::string>& names) 
 
 }  // namespace
 
-Answer<> charge_quota(Transaction& transaction, const Subject& subject, const Json& object) {
+// Source of the rule: KEP-753 "Sidecar containers", resources: an init container that goes on
+// counts with all that start after it.
+std::map<std::string, Quantity, std::less<>> pod_resources(const Json& pod, std::string_view side) {
+  Amounts total;
+  for (const Json& container : find_array(pod, {"spec", "containers"})) {
+    for (const auto& [name, amount] : resources_of(container, side)) add(total, name, amount);
+  }
+  Amounts sidecars;
+  Amounts most;
+  for (const Json& container : find_array(pod, {"spec", "initContainers"})) {
+    const bool goes_on = find_string(container, {"restartPolicy"}) == "Always";
+    Amounts now = sidecars;
+    for (const auto& [name, amount] : resources_of(container, side)) {
+      add(now, name, amount);
+      if (goes_on) add(total, name, amount);
+    }
+    if (goes_on) sidecars = now;
+    for (const auto& [name, amount] : now) {
+      Quantity& slot = most.try_emplace(name, amount).first->second;
+      slot = std::max(slot, amount);
+    }
+  }
+  for (const auto& [name, amount] : most) {
+    Quantity& slot = total.try_emplace(name, amount).first->second;
+    slot = std::max(slot, amount);
+  }
+  return total;
+}
+
+Answer<> charge_quota(Transaction& transaction, const Subject& subject, const Json& object,
+                      const Json* before) {
   const std::string resource = resource_of(*subject.kind);
   if (!subject.kind->namespaced || resource == "events" || resource == kQuotas) return {};
   const std::vector<Quota> quotas = quotas_of(transaction, subject.ns);
   if (quotas.empty()) return {};
   const Amounts charged = charges(resource, object);
+  const Amounts held = before != nullptr ? charges(resource, *before) : Amounts();
   std::vector<std::pair<const Quota*, Amounts>> updates;
   for (const Quota& quota : quotas) {
     std::vector<std::string> exceeded;
     std::vector<std::string> missing;
     Amounts used = usage(transaction, subject.ns, quota.hard);
-    const Amounts before = used;
+    const Amounts used_before = used;
     bool touched = false;
     for (const auto& [entry, limit] : quota.hard) {
       if (counted_resource(entry) != resource) continue;
@@ -193,9 +208,10 @@ Answer<> charge_quota(Transaction& transaction, const Subject& subject, const Js
         continue;
       }
       touched = true;
-      used[entry] =
-          Quantity::from_milli(used[entry].milli() + found->second.milli(), found->second.format());
-      if (used[entry] > limit) exceeded.push_back(entry);
+      const auto had = held.find(entry);
+      const int64_t more = found->second.milli() - (had == held.end() ? 0 : had->second.milli());
+      used[entry] = Quantity::from_milli(used[entry].milli() + more, found->second.format());
+      if (more > 0 && used[entry] > limit) exceeded.push_back(entry);
     }
     const std::string& name = quota.key.name;
     if (!missing.empty()) {
@@ -205,10 +221,10 @@ Answer<> charge_quota(Transaction& transaction, const Subject& subject, const Js
                        fmt::format("failed quota: {}: must specify {}", name, list));
     }
     if (!exceeded.empty()) {
-      return forbidden(
-          *subject.kind, subject.name,
-          fmt::format("exceeded quota: {}, requested: {}, used: {}, limited: {}", name,
-                      join(charged, exceeded), join(before, exceeded), join(quota.hard, exceeded)));
+      return forbidden(*subject.kind, subject.name,
+                       fmt::format("exceeded quota: {}, requested: {}, used: {}, limited: {}", name,
+                                   join(charged, exceeded), join(used_before, exceeded),
+                                   join(quota.hard, exceeded)));
     }
     if (touched) updates.emplace_back(&quota, std::move(used));
   }

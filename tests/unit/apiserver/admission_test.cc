@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "tests/unit/apiserver/test_server.h"
 
 namespace berth::apiserver {
@@ -43,6 +45,51 @@ TEST_F(AdmissionTest, QuotaIsChargedWithTheCreationAndGivenBack) {
   ASSERT_TRUE(api_->remove({kPods, "default", "a", ""}));
   EXPECT_EQ(used("requests.cpu"), "0");
   EXPECT_TRUE(api_->create(pods_, sized("b", "600m")));
+}
+
+TEST_F(AdmissionTest, AResizeStaysWithinQuotaNodeAndQueue) {
+  const auto resize = [&](std::string_view cpu) {
+    const auto done = api_->patch(
+        {kPods, "default", "a", "resize"}, client::PatchType::kStrategicMerge,
+        json(fmt::format(R"({{"spec":{{"containers":[{{"name":"main","resources":{{"requests":)"
+                         R"({{"cpu":"{}"}}}}}}]}}}})",
+                         cpu)));
+    return done ? std::string("done") : done.error().what;
+  };
+  ASSERT_TRUE(
+      api_->create({{"", "v1", "nodes"}, "", "", ""},
+                   json(R"({"metadata":{"name":"n"},"status":{"allocatable":{"cpu":"4"}}})")));
+  const client::Resource queues{"berth.dev", "v1alpha1", "queues"};
+  ASSERT_TRUE(api_->create({queues, "", "", ""},
+                           json(R"({"metadata":{"name":"small"},"spec":{"limit":{"cpu":"2"}}})")));
+  ASSERT_TRUE(api_->patch({queues, "", "small", "status"}, client::PatchType::kMerge,
+                          json(R"({"status":{"allocated":{"cpu":"500m"}}})")));
+  for (const std::string name : {"a", "b"}) {
+    Json object = sized(name, "500m");
+    object.at("spec").as_object()["nodeName"] = "n";
+    object.at("metadata").as_object()["labels"] =
+        JsonObject{{"berth.dev/queue", name == "a" ? "small" : "default"}};
+    ASSERT_TRUE(api_->create(pods_, object));
+  }
+  EXPECT_THAT(resize("50"), testing::HasSubstr("of the 4 on node n it can have 3500m"));
+  EXPECT_THAT(resize("2500m"), testing::HasSubstr("queue small is limited to 2 cpu"));
+  ASSERT_TRUE(
+      create(kQuotas, R"({"metadata":{"name":"q"},"spec":{"hard":{"requests.cpu":"1500m"}}})"));
+  EXPECT_THAT(resize("1200m"), testing::HasSubstr("exceeded quota: q"));
+  EXPECT_EQ(resize("1"), "done");
+  EXPECT_EQ(used("requests.cpu"), "1500m");
+  EXPECT_EQ(resize("200m"), "done");
+  EXPECT_EQ(used("requests.cpu"), "700m");
+}
+
+TEST_F(AdmissionTest, ASidecarCountsWithTheContainers) {
+  ASSERT_TRUE(create(kQuotas, R"({"metadata":{"name":"q"},"spec":{"hard":{"requests.cpu":"4"}}})"));
+  Json object = sized("a", "1");
+  object.at("spec").as_object()["initContainers"] = json(
+      R"([{"name":"s","image":"host","restartPolicy":"Always","resources":{"requests":{"cpu":"1"}}},
+          {"name":"i","image":"host","resources":{"requests":{"cpu":"1500m"}}}])");
+  ASSERT_TRUE(api_->create(pods_, object));
+  EXPECT_EQ(used("requests.cpu"), "2500m") << "the init container beside the sidecar";
 }
 
 TEST_F(AdmissionTest, APodThatEndedIsNotCharged) {

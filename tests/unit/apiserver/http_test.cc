@@ -108,6 +108,59 @@ TEST_F(HttpTest, AUserDoesNotTakeTheMachineThroughAPod) {
   EXPECT_EQ(create(R"({"containers":[{"name":"a","image":"host"}],
                        "volumes":[{"name":"v","hostPath":{"path":"/etc"}}]})"),
             403);
+  // Nor through what makes pods.
+  EXPECT_EQ(send("POST", "/apis/batch/v1/namespaces/default/jobs",
+                 R"({"metadata":{"name":"j"},"spec":{"template":{"spec":{"restartPolicy":"Never",
+                     "hostPID":true,"containers":[{"name":"a","image":"host"}]}}}})")
+                .status,
+            403);
+}
+
+TEST_F(HttpTest, AUserUsesTheQueuesOfTheNamespace) {
+  const std::string token = add_user("bob");
+  ASSERT_TRUE(api_->create({{"rbac.authorization.k8s.io", "v1", "rolebindings"}, "default", "", ""},
+                           json(R"({"metadata":{"name":"bob"},
+               "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"edit"},
+               "subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"bob"}]})")));
+  const client::Resource queues{"berth.dev", "v1alpha1", "queues"};
+  for (const std::string queue :
+       {R"("team"},"spec":{}})", R"("part"},"spec":{"parent":"team"}})", R"("carol"},"spec":{}})"})
+    ASSERT_TRUE(api_->create({queues, "", "", ""}, json(R"({"metadata":{"name":)" + queue)));
+  const auto annotate = [&](const std::string& metadata) {
+    ASSERT_TRUE(api_->patch({kNamespaces, "", "default", ""}, client::PatchType::kMerge,
+                            json(R"({"metadata":)" + metadata + "}")));
+  };
+  annotate(R"({"labels":{"berth.dev/queue":"team"}})");
+  connect(token);
+  const auto pod_in = [&](const std::string& queue, const std::string& priority = "") {
+    const Reply reply = send("POST", "/api/v1/namespaces/default/pods",
+                             R"({"metadata":{"generateName":"p-","labels":{"berth.dev/queue":")" +
+                                 queue + R"("}},"spec":{"priorityClassName":")" + priority +
+                                 R"(","containers":[{"name":"a","image":"host"}]}})");
+    return reply.status == 201 ? std::string(find_string(reply.body, {"metadata", "name"}))
+                               : std::string(find_string(reply.body, {"message"}));
+  };
+  const std::string own = pod_in("team");
+  EXPECT_THAT(own, testing::StartsWith("p-"));
+  EXPECT_THAT(pod_in("part"), testing::StartsWith("p-")) << "below the own";
+  EXPECT_THAT(pod_in("default"), testing::StartsWith("p-"));
+  EXPECT_THAT(pod_in("carol"), testing::HasSubstr("the queue carol is not one that the namespace "
+                                                  "default may use (default, team)"));
+  EXPECT_THAT(pod_in("team", "system-node-critical"), testing::HasSubstr("priorityClassName"));
+  // Nor by a change, nor through what makes pods or replicas.
+  EXPECT_EQ(
+      send("PATCH", "/api/v1/namespaces/default/pods/" + own,
+           R"({"metadata":{"labels":{"berth.dev/queue":"carol"}}})", "application/merge-patch+json")
+          .status,
+      403);
+  EXPECT_EQ(send("POST", "/apis/batch/v1/namespaces/default/jobs",
+                 R"({"metadata":{"name":"j"},"spec":{"template":{"metadata":{"labels":
+                     {"kueue.x-k8s.io/queue-name":"carol"}},"spec":{"restartPolicy":"Never",
+                     "containers":[{"name":"a","image":"host"}]}}}})")
+                .status,
+            403);
+  annotate(R"({"annotations":{"berth.dev/queues":"other, carol"}})");
+  EXPECT_THAT(pod_in("carol"), testing::StartsWith("p-"));
 }
 
 TEST_F(HttpTest, SaysWhatIsWrongWithARequest) {
