@@ -1,5 +1,6 @@
 #include "apiserver/kubeconfig.h"
 
+#include <charconv>
 #include <future>
 #include <string_view>
 
@@ -14,12 +15,14 @@ namespace {
 
 constexpr std::string_view kToken = "    token: ";
 
-/// From a file that `write_kubeconfig` wrote.
-std::string token_in(const std::filesystem::path& file) {
+constexpr std::string_view kServer = "    server: ";
+
+/// From a file that `write_kubeconfig` wrote: what follows `key` in its line.
+std::string value_in(const std::filesystem::path& file, std::string_view key) {
   const Result<std::string> text = platform::read_file(file);
   if (!text) return {};
   for (const std::string_view line : split(*text, '\n')) {
-    if (line.starts_with(kToken)) return std::string(trim(line.substr(kToken.size())));
+    if (line.starts_with(key)) return std::string(trim(line.substr(key.size())));
   }
   return {};
 }
@@ -28,7 +31,7 @@ std::string token_in(const std::filesystem::path& file) {
 
 Result<std::string> ensure_admin_token(Identity& identity,
                                        const std::filesystem::path& kubeconfig) {
-  std::string token = token_in(kubeconfig);
+  std::string token = value_in(kubeconfig, kToken);
   if (!token.empty() && identity.has_token("admin", token)) return token;
   auto promise = std::make_shared<std::promise<Result<std::string>>>();
   identity.put({"admin", {"system:masters"}, {}, {}},
@@ -46,7 +49,7 @@ Result<> write_kubeconfig(const std::filesystem::path& file, const std::string& 
       "clusters:\n"
       "- name: berth\n"
       "  cluster:\n"
-      "    server: {}\n"
+      "{}{}\n"
       "    certificate-authority-data: {}\n"
       "contexts:\n"
       "- name: berth\n"
@@ -57,8 +60,18 @@ Result<> write_kubeconfig(const std::filesystem::path& file, const std::string& 
       "- name: admin\n"
       "  user:\n"
       "{}{}\n",
-      server, platform::base64(certificate), kToken, token);
+      kServer, server, platform::base64(certificate), kToken, token);
+  // As it is: a full disk has no room for it, and needs none.
+  if (platform::read_file(file) == text) return {};
   return platform::write_file(file, text, 0600);
+}
+
+uint16_t last_port(const std::filesystem::path& file) {
+  const std::string server = value_in(file, kServer);
+  const char* digits = server.data() + server.rfind(':') + 1;
+  uint16_t port = 0;
+  std::from_chars(digits, server.data() + server.size(), port);
+  return port;
 }
 
 }  // namespace berth::apiserver

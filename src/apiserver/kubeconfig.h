@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -14,5 +15,8 @@ Result<std::string> ensure_admin_token(Identity& identity, const std::filesystem
 /// Writes a kubeconfig, 0600, for the bearer of `token`.
 Result<> write_kubeconfig(const std::filesystem::path& file, const std::string& server,
                           const std::filesystem::path& ca, const std::string& token);
+
+/// The port that a file which `write_kubeconfig` wrote names; 0 where there is none.
+uint16_t last_port(const std::filesystem::path& file);
 
 }  // namespace berth::apiserver

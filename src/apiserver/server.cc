@@ -71,17 +71,27 @@ class EmbeddedServer final : public Server {
     http.port = options_.port;
     http.tls = {files.certificate, files.key};
     http.local_socket = socket();
-    BERTH_TRY(http_, platform::HttpServer::start(
-                         http, [this](std::shared_ptr<platform::HttpExchange> exchange) {
-                           ready_.wait();
-                           handler_.handle(std::move(exchange));
-                         }));
+    BERTH_TRY(http_, listen(http));
     handler_.set_address(fmt::format("{}:{}", options_.address, http_->port()));
     ready_promise_.set_value();
     BERTH_TRY(const std::string token, ensure_admin_token(identity_, kubeconfig()));
     BERTH_CHECK(write_kubeconfig(kubeconfig(), address(), files.ca, token));
     upkeep_.start();
     return {};
+  }
+
+  /// Where no port is asked for, that of the last time: users' kubeconfigs go on being right.
+  Result<std::unique_ptr<platform::HttpServer>> listen(platform::HttpServerOptions http) {
+    const auto handle = [this](std::shared_ptr<platform::HttpExchange> exchange) {
+      ready_.wait();
+      handler_.handle(std::move(exchange));
+    };
+    if (const uint16_t last = last_port(kubeconfig()); http.port == 0 && last != 0) {
+      http.port = last;
+      if (auto listening = platform::HttpServer::start(http, handle)) return listening;
+      http.port = 0;
+    }
+    return platform::HttpServer::start(http, handle);
   }
 
   void provide(Providers providers) override { handler_.set_providers(providers); }

@@ -1,5 +1,6 @@
 #include "app/image_shelf.h"
 
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -52,6 +53,9 @@ cli::OpenImageShelf image_shelf_opener(const Clock& clock) {
     if (::geteuid() != 0)
       return fail(ErrorCode::kForbidden, "images belong to root", data,
                   "run it as root: `sudo berth image ...`");
+    if (!std::filesystem::is_directory(data))
+      return fail(ErrorCode::kNotFound, "no Berth has run on this folder", data,
+                  "start `berth serve`, or name its folder: berth image --data DIR ...");
     BERTH_TRY(std::unique_ptr<node::OciStore> store,
               node::OciStore::open({.directory = data + "/images"}, clock, false));
     return std::unique_ptr<cli::ImageShelf>(std::make_unique<StoreShelf>(std::move(store)));

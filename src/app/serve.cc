@@ -149,7 +149,9 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
   command->add_option("--config", options->config,
                       "A BerthConfiguration: placement, defaults of queues, prices. "
                       "Read again on SIGHUP");
-  command->add_option("--port", machine.port, "TCP port of the API; 0 picks a free one")
+  command
+      ->add_option("--port", machine.port,
+                   "TCP port of the API; 0: as the last time, at first a free one")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
   command->add_option("--address", machine.address, "Address to listen on")->capture_default_str();

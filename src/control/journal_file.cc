@@ -41,6 +41,8 @@ Result<std::unique_ptr<JournalFiles>> JournalFiles::open(
     fs::path folder, size_t keep, std::function<void(const Error&)> on_error) {
   std::error_code error;
   fs::create_directories(folder, error);
+  // It tells what everybody runs.
+  if (!error) fs::permissions(folder, fs::perms::owner_all, error);
   if (error) return fail(ErrorCode::kInternal, error.message(), folder.string());
   std::unique_ptr<JournalFiles> files(
       new JournalFiles(std::move(folder), std::max<size_t>(1, keep), std::move(on_error)));

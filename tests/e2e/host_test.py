@@ -160,6 +160,8 @@ class DiskTest(unittest.TestCase):
         self.assertGreaterEqual(refusal.code, 500)
         self.assertRegex(str(refusal), r"(?i)full|no space|disk")
         self.assertEqual(len(self.server.list("configmaps")), len(accepted), "reading works on a full disk")
+        with self.assertRaisesRegex(berth.ApiError, "500.*cannot write"):
+            self.server.request("GET", "/readyz")
         self.room_again()
         self.server.kill()
         self.server.start()

@@ -88,11 +88,15 @@ Answer<WriteContext> write_context(const Call& call) {
   return context;
 }
 
-ObjectsApi::ListRequest list_request(const Address& address) {
+Answer<ObjectsApi::ListRequest> list_request(const Address& address) {
   ObjectsApi::ListRequest request;
   request.label_selector = address.get("labelSelector");
   request.field_selector = address.get("fieldSelector");
-  request.limit = to_integer(address.get("limit")).value_or(0);
+  if (const std::string_view limit = address.get("limit"); !limit.empty()) {
+    const auto number = to_integer(limit);
+    if (!number) return bad_request(fmt::format("limit `{}` is not a number", limit));
+    request.limit = *number;
+  }
   request.continue_token = address.get("continue");
   request.resource_version = address.get("resourceVersion");
   request.resource_version_match = address.get("resourceVersionMatch");
@@ -176,6 +180,8 @@ Status forbidden_attempt(const Caller& caller, const Attempt& attempt) {
       fmt::format("{}{} is forbidden: User \"{}\" cannot {} resource \"{}\" in API group \"{}\"{}",
                   full, attempt.name.empty() ? "" : fmt::format(" \"{}\"", attempt.name),
                   caller.user, attempt.verb, resource, attempt.group, where));
+  if (caller.user.starts_with("local:"))
+    status.message += "; an administrator adds users of this machine: `sudo berth user add NAME`";
   status.kind = attempt.resource;
   status.group = attempt.group;
   status.name = attempt.name;
@@ -205,6 +211,8 @@ void Handler::handle(std::shared_ptr<platform::HttpExchange> exchange) {
 
   const std::string& path = call->address.path;
   if (path == "/healthz" || path == "/livez" || path == "/readyz") {
+    const std::string trouble = path == "/readyz" ? parts_.api.store().write_trouble() : "";
+    if (!trouble.empty()) return call->answer({500, {}, "cannot write: " + trouble + "\n"});
     return call->answer({200, {}, "ok"});
   }
   // 1. Who is it?
@@ -292,7 +300,9 @@ void Handler::read(const CallPtr& call, const Subject& subject) {
 void Handler::list(const CallPtr& call, const Subject& subject) {
   const Address& address = call->address;
   const Presenter presenter(*subject.kind, call->form, address, parts_.api.clock());
-  const ObjectsApi::ListRequest request = list_request(address);
+  const auto asked = list_request(address);
+  if (!asked) return call->refuse(asked.error());
+  const ObjectsApi::ListRequest& request = *asked;
   if (!address.flag("watch")) {
     const auto answer = parts_.api.list(subject, request);
     if (!answer) return call->refuse(answer.error());
@@ -369,8 +379,9 @@ void Handler::remove(const CallPtr& call, const Subject& subject) {
   if (!subject.name.empty()) {
     return parts_.api.remove(subject, *std::move(deletion), written(call, subject));
   }
-  parts_.api.remove_all(subject, list_request(call->address), *std::move(deletion),
-                        written(call, subject));
+  const auto selected = list_request(call->address);
+  if (!selected) return call->refuse(selected.error());
+  parts_.api.remove_all(subject, *selected, *std::move(deletion), written(call, subject));
 }
 
 void Handler::review_own_access(const CallPtr& call) {

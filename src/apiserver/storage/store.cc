@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "objects/json_text.h"
 
@@ -268,6 +269,8 @@ void Store::run_batch(std::vector<Request> batch) {
     // Nobody saw these revisions, but a failed disk may hold them: they are not used again.
     if (!log_.must_reopen()) last_revision_ = first;
     const std::unique_lock lock(mutex_);
+    if (write_trouble_.empty())
+      spdlog::error("nothing can be written: {}", kept.error().to_string());
     write_trouble_ = kept.error().to_string();
   }
   events_.post([batch = std::move(batch), kept] {
@@ -299,6 +302,7 @@ void Store::publish(std::vector<std::pair<ChangePtr, SharedJson>> changes) {
   if (changes.empty()) return;
   std::vector<std::pair<std::shared_ptr<Subscriber>, ChangePtr>> deliveries;
   const std::unique_lock lock(mutex_);
+  if (!write_trouble_.empty()) spdlog::info("writing works again");
   write_trouble_.clear();
   for (const auto& [change, unused] : changes) {
     Table& table = tables_[change->key.resource];

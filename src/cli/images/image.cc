@@ -62,11 +62,14 @@ Result<> list(ImageShelf& shelf, const Options& options, Time now) {
   TextTable table({"NAME", "DIGEST", "SIZE", "AGE", "ORIGIN", "IN USE"});
   for (const ShelvedImage& image : images) {
     const bool stored = image.stored > Time{};
-    table.add(
-        {image.name, format == Format::kWide ? image.digest : short_digest(image.digest),
-         image.size_bytes == 0 ? "-"
-                               : short_amount("memory", Quantity::from_bytes(image.size_bytes)),
-         stored ? format_age(now - image.stored) : "-", image.origin, image.in_use ? "yes" : "no"});
+    table.add({image.name, format == Format::kWide ? image.digest : short_digest(image.digest),
+               image.size_bytes == 0
+                   ? "-"
+                   : short_amount("memory", Quantity::from_bytes(image.size_bytes)),
+               stored ? format_age(now - image.stored) : "-", image.origin,
+               !stored        ? "-"
+               : image.in_use ? "yes"
+                              : "no"});
   }
   fmt::print("{}", table.to_string());
   return {};

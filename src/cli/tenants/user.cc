@@ -95,15 +95,30 @@ Json kubeconfig_of(const UserOptions& options, const Json& cluster, const std::s
       {"current-context", options.name}};
 }
 
+/// Somebody who was added before stays in their queue, or moves to the one that is named.
+Result<std::string> queue_for(const Api& api, const UserOptions& options) {
+  const std::string path = Api::path(api.kind("", "namespaces"), "", options.name);
+  BERTH_TRY(const std::optional<Json> there, api.find(path));
+  if (!there) return options.queue.empty() ? options.name : options.queue;
+  const std::string now(
+      objects::find_string(*there, {"metadata", "labels", "berth.dev/queue"}, options.name));
+  if (options.queue.empty() || options.queue == now) return now;
+  BERTH_CHECK(api.patch(
+      path, JsonObject{{"metadata",
+                        JsonObject{{"labels", JsonObject{{"berth.dev/queue", options.queue}}}}}}));
+  fmt::print(stderr, "{} moves from queue {} to {}\n", options.name, now, options.queue);
+  return options.queue;
+}
+
 Result<> add(const Globals& globals, const UserOptions& options) {
   if (const auto wrong = objects::check_dns_label(options.name)) {
     return fail(ErrorCode::kInvalid, "`" + options.name + "` cannot be a user name: " + *wrong, "",
                 "use lower-case letters, digits and dashes");
   }
-  const std::string queue = options.queue.empty() ? options.name : options.queue;
+  BERTH_TRY(const Api api, Api::open(globals));
+  BERTH_TRY(const std::string queue, queue_for(api, options));
   BERTH_TRY(const Json spec,
             queue_spec({queue, "", options.guarantee, options.limit, "", options.weight}));
-  BERTH_TRY(const Api api, Api::open(globals));
   BERTH_TRY(const Json cluster, cluster_entry(api));
 
   BERTH_CHECK(ensure(api, api.kind("berth.dev", "queues"), "",

@@ -226,6 +226,19 @@ Result<ContainerSpec> read_container(const Json& source, const Json& pod_context
   return out;
 }
 
+/// Volumes that show what the API has are for reading.
+void protect_projections(const Json& object, PodSpec& pod) {
+  for (const Json& volume : find_array(object, {"spec", "volumes"})) {
+    constexpr std::string_view kProjections[] = {"configMap", "secret", "projected", "downwardAPI"};
+    if (std::ranges::none_of(kProjections, [&](auto kind) { return find(volume, {kind}); }))
+      continue;
+    for (auto* list : {&pod.init_containers, &pod.containers})
+      for (ContainerSpec& container : *list)
+        for (VolumeMount& mount : container.mounts)
+          mount.read_only |= mount.name == find_string(volume, {"name"});
+  }
+}
+
 /// `8080/metrics running,waiting`: before it is stopped, the container may end what it is
 /// answering. A hook that only waits goes before that; any other stays as it is.
 void add_drain(std::string_view text, ContainerSpec& container) {
@@ -333,6 +346,7 @@ Result<PodSpec> read_pod(const Json& object) {
     BERTH_TRY(ContainerSpec container, read_container(c, pod_context, false));
     out.containers.push_back(std::move(container));
   }
+  protect_projections(object, out);
   const std::string_view policy = find_string(object, {"spec", "restartPolicy"});
   if (policy == "Never") out.restart_policy = RestartPolicy::kNever;
   if (policy == "OnFailure") out.restart_policy = RestartPolicy::kOnFailure;

@@ -183,7 +183,6 @@ Result<std::string> host_path(const Json& source) {
   return path;
 }
 
-/// A folder of small files: in memory when they are secret.
 /// Is it a part of what the image `host` shows, with links followed, that the pod only reads?
 bool is_shown_anyway(const PodSpec& pod, const Json& volume,
                      const std::vector<std::string>& host_dirs) {
@@ -201,6 +200,7 @@ bool is_shown_anyway(const PodSpec& pod, const Json& volume,
   });
 }
 
+/// A folder of small files: in memory when they are secret.
 Result<> make_file_volume(const std::string& at, bool secret, Result<VolumeFiles> files,
                           const PodSpec& pod) {
   if (!files) return std::unexpected(files.error());

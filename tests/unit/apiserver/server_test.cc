@@ -11,6 +11,12 @@ using client::Target;
 using objects::find_int;
 using objects::find_string;
 
+TEST_F(ServerTest, ItComesBackOnThePortThatItHad) {
+  const std::string address = server_->address();
+  restart();
+  EXPECT_EQ(server_->address(), address);
+}
+
 TEST_F(ServerTest, CreatesAndGets) {
   const auto made = api_->create({kConfigMaps, "default", "", ""}, config_map("a"));
   ASSERT_TRUE(made.has_value()) << made.error().to_string();

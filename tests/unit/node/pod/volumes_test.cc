@@ -11,6 +11,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+TEST(PodVolumes, WhatTheApiHasIsForReading) {
+  const auto object = objects::parse_json(
+      R"({"metadata":{"name":"p","namespace":"d","uid":"0a1b2c3d-0000-4000-8000-000000000000"},"spec":{"containers":[{"name":"c",
+      "image":"host","volumeMounts":[{"name":"config","mountPath":"/a"},
+      {"name":"scratch","mountPath":"/b"}]}],"volumes":[{"name":"config","configMap":{"name":"m"}},
+      {"name":"scratch","emptyDir":{}}]}})");
+  const auto pod = read_pod(object->value);
+  ASSERT_TRUE(pod) << pod.error().to_string();
+  EXPECT_TRUE(pod->containers[0].mounts[0].read_only);
+  EXPECT_FALSE(pod->containers[0].mounts[1].read_only);
+}
+
 class HostPathTest : public testing::Test {
  protected:
   const fs::path root =
