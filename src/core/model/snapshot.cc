@@ -154,7 +154,7 @@ NodeUpsert State::describe(NodeId id) const {
 GangUpsert State::describe(GangId id) const {
   const Gang& g = gang(id);
   return {g.name,
-          wanted_queues_[id.index()],
+          std::string(names_.text(g.wanted_queue)),
           g.priority,
           g.min,
           g.max,
@@ -172,7 +172,7 @@ TaskUpsert State::describe(TaskId id) const {
   if (t.gang.valid()) {
     const std::string& gang_name = gang(t.gang).name;
     if (gang_name != t.name) event.gang = gang_name;
-    event.queue = wanted_queues_[t.gang.index()];
+    event.queue = names_.text(gang(t.gang).wanted_queue);
   }
   event.managed = t.managed;
   event.gated = t.gated;

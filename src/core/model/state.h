@@ -205,7 +205,6 @@ class State {
   std::vector<Queue> queues_;
   std::vector<QueueId> free_queues_;
   std::vector<std::string> wanted_parents_;  // by queue: parents arrive in any order
-  std::vector<std::string> wanted_queues_;   // by gang: queues arrive in any order
   uint64_t next_sequence_ = 1;
 
   NameIndex<NodeId> node_ids_;

@@ -68,6 +68,7 @@ struct Gang {
   /// A PodGroup or Job declared it, so it outlives its tasks. Until then a named gang waits.
   bool declared = false;
   QueueId queue{};
+  NameId wanted_queue{};  ///< that it names; it may come later, and another stands in until then
   int32_t priority = 0;   ///< of the whole; its tasks' where nothing else is said
   uint32_t min = 1;       ///< all or nothing up to here
   uint32_t max = 1;       ///< growth up to here, one task at a time

@@ -119,8 +119,24 @@ class Search {
     units_.push_back(std::move(unit));
   }
 
+  /// Of the own queue only lower priority yields, of others what they must give back; anywhere what
+  /// was backfilled.
+  bool could_yield(const Gang& gang, bool own) const {
+    if (gang.running == 0) return false;
+    if (own ? gang.priority < state_.gang(gang_).priority : has_standing_over(gang.queue))
+      return true;
+    return std::any_of(gang.tasks.begin(), gang.tasks.end(),
+                       [&](TaskId task) { return state_.task(task).backfilled; });
+  }
+
+  bool has_standing_over(QueueId leaf) const {
+    const QueueId mine = entitlements_.below_common_ancestor(state_.gang(gang_).queue, leaf).first;
+    return standing_of(mine) != Entitlements::Standing::kNone;
+  }
+
   void add_gang(GangId id, bool own) {
     const Gang& gang = state_.gang(id);
+    if (!could_yield(gang, own)) return;
     std::vector<TaskId> holding;
     for (TaskId task_id : gang.tasks) {
       const Task& task = state_.task(task_id);
@@ -160,10 +176,10 @@ class Search {
       }
       if (!line.units.empty()) lines_.push_back(std::move(line));
     };
-    add_line(gang.queue, true);
-    entitled_ = !lines_.empty();
     for (QueueId at = gang.queue; at.valid(); at = state_.queue(at).parent)
       standings_.emplace_back(at, entitlements_.best_standing(at, tasks_));
+    add_line(gang.queue, true);
+    entitled_ = !lines_.empty();
     const bool any = std::any_of(standings_.begin(), standings_.end(), [](const auto& entry) {
       return entry.second != Entitlements::Standing::kNone;
     });

@@ -10,8 +10,6 @@ namespace berth::core {
 GangId State::ensure_gang(std::string_view name) {
   if (const GangId known = find_gang(name); known.valid()) return known;
   const GangId id = take_slot(gangs_, free_gangs_);
-  wanted_queues_.resize(gangs_.size());
-  wanted_queues_[id.index()].clear();
   open_gangs_.resize((gangs_.size() + 63) / 64, 0);
   Gang& gang = gangs_[id.index()];
   gang.name = name;
@@ -54,7 +52,7 @@ void State::move_gang(GangId id, QueueId to) {
 }
 
 void State::join_queue(GangId id, std::string_view name) {
-  wanted_queues_[id.index()] = name;
+  gangs_[id.index()].wanted_queue = name.empty() ? NameId{} : names_.intern(name);
   move_gang(id, queue_for(name));
 }
 

@@ -85,7 +85,8 @@ void State::link_queues() {
     std::sort(queue.children.begin(), queue.children.end(), [&](QueueId a, QueueId b) {
       return queues_[a.index()].name < queues_[b.index()].name;
     });
-  for (GangId gang : gangs) move_gang(gang, queue_for(wanted_queues_[gang.index()]));
+  for (GangId gang : gangs)
+    move_gang(gang, queue_for(names_.text(gangs_[gang.index()].wanted_queue)));
 }
 
 void State::refresh_masks() {
