@@ -54,7 +54,9 @@ struct PreemptionResult {
 /// growth before whole gangs, least lost work (time since the last checkpoint, capped, times
 /// devices), the youngest, name. They are taken in this order until the gang fits, and then given
 /// back, the last chosen first, as long as it still fits: dropping any one of those that are left
-/// would leave it without a place.
+/// would leave it without a place. Where only lost work told them apart (whole gangs of one queue
+/// and priority), a set of others that loses less together is looked for, and also where none was
+/// found because who went first left the queue nothing that it borrowed (`cheapest_set`).
 PreemptionResult find_victims(State& state, Trial& trial, Placer& placer,
                               const Entitlements& entitlements, GangId gang,
                               std::span<const TaskId> tasks);
