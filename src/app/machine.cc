@@ -49,13 +49,13 @@ Result<std::unique_ptr<node::Devices>> open_devices(const MachineOptions& option
 /// In the order of their start; they stop and go in the reverse one.
 struct Machine::Parts {
   std::unique_ptr<apiserver::Server> server;
+  std::unique_ptr<bridge::Bookkeeper> bookkeeper;
   std::unique_ptr<node::OciStore> images;
   std::unique_ptr<node::Devices> devices;
   std::unique_ptr<node::Network> network;
   std::unique_ptr<MeasuredUse> measured;
   std::unique_ptr<node::Agent> agent;
   std::unique_ptr<bridge::Scheduler> scheduler;
-  std::unique_ptr<bridge::Bookkeeper> bookkeeper;
   std::unique_ptr<controllers::Runner> controllers;
   std::unique_ptr<ServiceDemand> demand;
 
@@ -86,6 +86,12 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   // A runc or a CNI plugin of a Berth that was killed is let finish before anyone looks.
   platform::settle_orphans(kOrphanLimit);
   client::ApiClient& api = p.server->client();
+  BERTH_TRY(p.bookkeeper, bridge::Bookkeeper::start({.client = api,
+                                                     .clock = clock,
+                                                     .file = options.data_dir + "/ledger.db",
+                                                     .prices = price_list(options.configuration),
+                                                     .currency = options.configuration.currency,
+                                                     .log = log_line}));
   BERTH_TRY(p.images, node::OciStore::open({.directory = options.data_dir + "/images",
                                             .host_dirs = options.host_dirs,
                                             .hidden = {options.data_dir}},
@@ -120,12 +126,6 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                                                    .build = kBuild,
                                                    .log = log_line}));
   p.measured->feed(p.scheduler.get());
-  BERTH_TRY(p.bookkeeper, bridge::Bookkeeper::start({.client = api,
-                                                     .clock = clock,
-                                                     .file = options.data_dir + "/ledger.db",
-                                                     .prices = price_list(options.configuration),
-                                                     .currency = options.configuration.currency,
-                                                     .log = log_line}));
   BERTH_TRY(p.controllers,
             controllers::Runner::start(
                 {.client = api,
@@ -203,9 +203,9 @@ size_t Machine::stop(bool drain) {
   p.events.reset();
   p.metrics.reset();
   p.scheduler.reset();
-  p.bookkeeper.reset();
   p.agent.reset();
   p.network.reset();
+  p.bookkeeper.reset();
   p.server.reset();
   return running;
 }

@@ -20,6 +20,7 @@
 #include "client/keys/key_file.h"
 #include "gateway/demand_reporter.h"
 #include "gateway/discovery.h"
+#include "gateway/metering/token_book.h"
 #include "gateway/metrics.h"
 #include "gateway/proxy/prober.h"
 #include "gateway/proxy/worker.h"
@@ -85,6 +86,7 @@ class RunningGateway final : public Gateway {
     prober_.reset();
     // All before the first goes: they wake each other.
     for (const auto& worker : workers_) worker->stop();
+    tokens_.reset();  // tells what those counted
     workers_.clear();
     reporter_.reset();
     if (shared_.access_log > STDERR_FILENO) ::close(shared_.access_log);
@@ -115,6 +117,13 @@ class RunningGateway final : public Gateway {
     if (options_.report)
       reporter_ = std::make_unique<DemandReporter>(traffic_, *shared_.clock, options_.report,
                                                    options_.remark);
+    if (options_.api != nullptr)
+      tokens_ = std::make_unique<TokenBook>(
+          TokenBook::Options{.client = *options_.api,
+                             .clock = *shared_.clock,
+                             .name = token_book_name(),
+                             .counted = [this] { return token_totals(); },
+                             .remark = options_.remark});
     accept();
     watch_key_file();
     accepting_ = std::thread([this] { io_.run(); });
@@ -142,6 +151,27 @@ class RunningGateway final : public Gateway {
   }
 
  private:
+  /// One for each gateway that may run at the same time, and the same after a restart.
+  std::string token_book_name() const {
+    char host[256] = {};
+    if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') host[0] = 'x';
+    std::string name = fmt::format("gateway-{}-{}", host, port_);
+    for (char& c : name) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+      if (c == '_') c = '-';
+    }
+    return name;
+  }
+
+  TokenBook::Totals token_totals() const {
+    TokenBook::Totals totals;
+    traffic_.inspect([&](const auto&, const core::TokenLedger& ledger) {
+      for (const auto& [owner, use] : ledger.rows())
+        totals[owner] = {use.input_tokens, use.output_tokens};
+    });
+    return totals;
+  }
+
   Result<> open_tls() {
     const auto bad = [](const char* what, const std::filesystem::path& file) {
       return fail(ErrorCode::kInvalid, what, file, "give PEM files");
@@ -310,6 +340,7 @@ class RunningGateway final : public Gateway {
   std::map<std::string, std::map<std::string, core::ReplicaId>> discovered_;
   std::unique_ptr<Discovery> discovery_;
   std::unique_ptr<DemandReporter> reporter_;
+  std::unique_ptr<TokenBook> tokens_;
 };
 
 }  // namespace

@@ -69,10 +69,10 @@ class Upstream:
 
 
 class Gateway:
-    def __init__(self, *options: str, binary: Path = BINARY) -> None:
+    def __init__(self, *options: str, binary: Path = BINARY, port: int = 0) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="berth-gateway-")
         self.access_log = Path(self.folder.name) / "access.log"
-        self.process = subprocess.Popen([binary, "gateway", "--port=0", f"--access-log={self.access_log}", *options],
+        self.process = subprocess.Popen([binary, "gateway", f"--port={port}", f"--access-log={self.access_log}", *options],
                                         stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         self.port = int(re.search(r":(\d+)/v1", line).group(1))
