@@ -150,9 +150,10 @@ std::vector<std::pair<StoreKey, Json>> Authorizer::initial_objects() {
              "replicasets", "jobs", "poddisruptionbudgets", "podgroups", "events", "endpointslices",
              "resourcequotas", "namespaces", "modelservices"},
             {"get", "list", "watch"})}));
-  // What `berth gateway` needs: models, servers, keys, and to tell of demand.
+  // What `berth gateway` needs: models, servers, keys, and to tell of demand and of tokens.
   JsonArray gateway{rule({"", "discovery.k8s.io"}, {"services", "endpointslices", "secrets"},
                          {"get", "list", "watch"})};
+  gateway.push_back(rule({""}, {"configmaps"}, {"get", "create", "patch"}));
   gateway.emplace_back(JsonObject{{"nonResourceURLs", JsonArray{"/berth/v1/demand"}},
                                   {"verbs", JsonArray{"create"}}});
   initial.push_back(cluster_role("gateway", std::move(gateway)));

@@ -16,6 +16,8 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using ErrorCode = boost::system::error_code;
 
+constexpr uint64_t kReserveBytes = uint64_t{64} << 10;
+
 bool is_number(beast::string_view text) {
   return !text.empty() && text.size() <= 18 &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -33,10 +35,16 @@ class RequestReader::Parser final : public http::basic_parser<true> {
 
   /// A refusal found while a field was read.
   std::optional<HttpRefusal> refusal;
-  std::string_view input;  ///< what is being read; Beast puts folded lines together elsewhere
+  std::string_view input;  ///< what is being read; a head is read once it is all there
 
  private:
   IncomingRequest& request() { return reader_.request_; }
+
+  /// Does the line after that of this field, which lies in `input`, go on with its value?
+  bool is_folded(beast::string_view name) const {
+    const size_t end = input.find('\n', static_cast<size_t>(name.data() - input.data()));
+    return end + 1 < input.size() && (input[end + 1] == ' ' || input[end + 1] == '\t');
+  }
 
   void refuse(int status, std::string what, ErrorCode& error) {
     refusal = HttpRefusal{status, std::move(what)};
@@ -54,8 +62,7 @@ class RequestReader::Parser final : public http::basic_parser<true> {
 
   void on_field_impl(http::field name, beast::string_view name_text, beast::string_view value,
                      ErrorCode& error) override {
-    if (value.data() < input.data() || value.data() > input.data() + input.size())
-      return refuse(400, "a folded line", error);
+    if (is_folded(name_text)) return refuse(400, "a folded line", error);
     const auto keep = [value](std::string& place) { place.assign(value.data(), value.size()); };
     switch (name) {
       case http::field::host:
@@ -103,7 +110,8 @@ class RequestReader::Parser final : public http::basic_parser<true> {
   }
 
   void on_body_init_impl(const boost::optional<uint64_t>& size, ErrorCode&) override {
-    if (size) request().body.reserve(*size);
+    // What is only announced takes no memory.
+    if (size) request().body.reserve(std::min<uint64_t>(*size, kReserveBytes));
   }
   size_t on_body_impl(beast::string_view bytes, ErrorCode&) override {
     request().body.append(bytes.data(), bytes.size());

@@ -163,6 +163,7 @@ void ClientConnection::process_input() {
 
 void ClientConnection::read_request(std::string_view bytes) {
   const bool fresh = !reader_.begun();
+  const bool had_head = reader_.state() == RequestReader::State::kBody;
   const size_t used = reader_.feed(bytes);
   in_.assign(bytes.substr(used));
   const ProxySettings& settings = shared_.settings;
@@ -171,12 +172,13 @@ void ClientConnection::read_request(std::string_view bytes) {
       if (fresh && reader_.begun()) deadline_ = Worker::now() + settings.header_timeout;
       break;
     case RequestReader::State::kBody:
-      if (reader_.request().expects_continue && !std::exchange(continue_sent_, true)) {
+      if (had_head) break;
+      deadline_ = Worker::now() + settings.body_timeout;
+      // Who has no key cannot make it keep a body.
+      if (!has_key()) return refuse_unread(Rejected::kNoKey, no_key());
+      if (reader_.request().expects_continue) {
         const std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
         send(std::span(&go_on, 1));
-        deadline_ = Worker::now() + settings.body_timeout;
-      } else if (fresh) {
-        deadline_ = Worker::now() + settings.body_timeout;
       }
       break;
     case RequestReader::State::kDone: {
@@ -194,8 +196,11 @@ void ClientConnection::read_request(std::string_view bytes) {
 }
 
 void ClientConnection::refuse_bytes(const HttpRefusal& refusal) {
-  shared_.rejected[static_cast<size_t>(Rejected::kBadRequest)].fetch_add(1);
-  const ApiError error = unreadable(refusal.status, refusal.what);
+  refuse_unread(Rejected::kBadRequest, unreadable(refusal.status, refusal.what));
+}
+
+void ClientConnection::refuse_unread(Rejected kind, const ApiError& error) {
+  shared_.rejected[static_cast<size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
   keep_alive_ = false;
   send_answer(error.status, "application/json", error.body());
   if (state_ == State::kReading) linger();
@@ -204,7 +209,6 @@ void ClientConnection::refuse_bytes(const HttpRefusal& refusal) {
 void ClientConnection::finish_request() {
   if (state_ == State::kClosed) return;
   reader_.reset();
-  continue_sent_ = false;
   if (!keep_alive_ || draining_ || shared_.draining.load(std::memory_order_relaxed)) {
     linger();
     return;

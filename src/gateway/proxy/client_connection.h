@@ -79,6 +79,8 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   void read_request(std::string_view bytes);
   void on_client_left();
   void refuse_bytes(const HttpRefusal& refusal);
+  /// What was not read whole is answered so, and the connection ends.
+  void refuse_unread(Rejected kind, const ApiError& error);
 
   // Routes (client_routes.cc).
   void handle_request();
@@ -87,6 +89,7 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   void accept(const Traffic::Tenant& tenant, std::string key_id, int priority, Time deadline,
               RequestScan scan);
   void reject(Rejected kind, const ApiError& error);
+  bool has_key() const;
   bool is_loopback() const { return loopback_; }
 
   // Exchange (client_exchange.cc).
@@ -135,7 +138,6 @@ class ClientConnection final : public std::enable_shared_from_this<ClientConnect
   bool reading_ = false;  ///< a wait is under way
   bool writing_ = false;
   bool processing_ = false;
-  bool continue_sent_ = false;
   bool keep_alive_ = true;
   bool draining_ = false;
 };

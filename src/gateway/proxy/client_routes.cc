@@ -54,11 +54,15 @@ void ClientConnection::reject(Rejected kind, const ApiError& error) {
   finish_request();
 }
 
+bool ClientConnection::has_key() const {
+  return shared_.anonymous != nullptr ||
+         shared_.keys->find(reader_.request().authorization, shared_.clock->now()) != nullptr;
+}
+
 void ClientConnection::handle_models() {
   const std::string_view target = reader_.request().target;
   constexpr std::string_view kOne = "/v1/models/";
-  if (shared_.anonymous == nullptr &&
-      !shared_.keys->find(reader_.request().authorization, shared_.clock->now())) {
+  if (!has_key()) {
     const ApiError error = no_key();
     shared_.rejected[static_cast<size_t>(Rejected::kNoKey)].fetch_add(1);
     send_answer(error.status, "application/json", error.body());

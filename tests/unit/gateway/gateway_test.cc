@@ -405,6 +405,35 @@ TEST_F(GatewayTest, EndsSlowClients) {
   EXPECT_EQ(client().rest(), "") << "silence is answered with the end";
 }
 
+TEST_F(GatewayTest, ABodyHasItsOwnTimeHoweverItsHeadCame) {
+  start([](GatewayOptions& o) {
+    o.proxy.header_timeout = Duration::milliseconds(200);
+    o.proxy.body_timeout = kLimit;
+  });
+  Client ann = client();
+  const auto pass = [](Duration time) {
+    const platform::Deadline deadline(time);
+    while (!deadline.passed()) std::this_thread::yield();
+  };
+  ann.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\n");
+  pass(Duration::milliseconds(50));  // it is read on its own
+  ann.send("Content-Length: " + std::to_string(kAsk.size()) + "\r\n\r\n");
+  pass(Duration::milliseconds(400));
+  EXPECT_THAT(ann.send(kAsk).answer(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(GatewayTest, ReadsNoBodyOfWhoHasNoKey) {
+  start([](GatewayOptions& o) { o.anonymous_tenant.clear(); });
+  const std::string head =
+      "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n";
+  for (const char* key : {"", "Authorization: Bearer sk-berth-2f0c9d1b7a44-wrong\r\n"}) {
+    const std::string answer = client().send(head + key + "\r\n").rest();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 401"));
+    EXPECT_THAT(answer, HasSubstr("Connection: close"));
+  }
+  expect_metric(R"(berth_gateway_rejected_total{reason="no_key"} 2)");
+}
+
 TEST_F(GatewayTest, DrainingFinishesWhatWasBegun) {
   server_.respond({});
   start();
