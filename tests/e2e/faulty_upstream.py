@@ -85,6 +85,7 @@ class Server(ThreadingHTTPServer):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--slow", type=float, default=0)
     parser.add_argument("--cut", type=float, default=0)
     parser.add_argument("--refuse", type=float, default=0)
@@ -93,7 +94,7 @@ def main() -> None:
     Handler.options = parser.parse_args()
     Handler.dice = random.Random(Handler.options.seed)
     socketserver.TCPServer.allow_reuse_address = True
-    Server(("127.0.0.1", Handler.options.port), Handler).serve_forever()
+    Server((Handler.options.address, Handler.options.port), Handler).serve_forever()
 
 
 if __name__ == "__main__":

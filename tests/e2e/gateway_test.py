@@ -2,6 +2,7 @@
 """The release binary's gateway with real clients and real servers: the OpenAI client, llama.cpp, and servers that fail."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import unittest
 from pathlib import Path
 
 from gateway import BINARY, ROOT, Gateway, Upstream, free_port, get, wait_for
+from gateway_soak import Controller, own_address
 
 if not BINARY.exists():
     print(f"skipped: {BINARY} is not built")
@@ -161,6 +163,31 @@ class FaultsTest(unittest.TestCase):
         self.assertEqual(gateway.stop(), 0)
         run.join()
         self.assertEqual((results[0]["ok"], results[0]["output_tokens"]), (8, 800), results)
+
+    @unittest.skipIf(os.geteuid() != 0, "`berth serve` needs root")
+    def test_no_stream_is_cut_by_scaling_down_nor_by_the_end_of_the_controller(self) -> None:
+        address = own_address()
+        upstreams = [Upstream(f"--address={address}", "--slow=0.03") for _ in range(2)]
+        for upstream in upstreams:
+            self.addCleanup(upstream.kill)
+        controller = Controller(upstreams, address)
+        self.addCleanup(controller.server.finish)
+        gateway = Gateway(*controller.options)
+        self.addCleanup(gateway.finish)
+        gateway.ready("m", 2)
+        results: list[dict] = []
+        run = threading.Thread(target=lambda: results.append(
+            self.load(gateway, "--requests=16", "--concurrency=16", "--output-tokens=150")))
+        run.start()
+        wait_for("all run", lambda: gateway.metrics().get('berth_gateway_in_flight_requests{model="m"}') == 16)
+        controller.remove(upstreams[0])
+        gateway.ready("m", 1)
+        controller.restart()
+        controller.remove(upstreams[1])
+        gateway.ready("m", 0)
+        self.assertEqual(gateway.metrics().get('berth_gateway_in_flight_requests{model="m"}'), 16, "they go on")
+        run.join()
+        self.assertEqual((results[0]["ok"], results[0]["output_tokens"]), (16, 2400), results)
 
     def test_a_server_without_usage_is_counted(self) -> None:
         upstream = Upstream("--no-usage")
