@@ -15,7 +15,7 @@
 namespace berth::controllers {
 namespace {
 
-constexpr Duration kReasonEvery = Duration::seconds(10);
+constexpr Duration kReasonEvery = Duration::seconds(5);
 constexpr Duration kGatewayGone = Duration::minutes(10);
 constexpr size_t kMostFresh = 100'000;
 

@@ -20,7 +20,7 @@ class Autoscaler {
   bool on_reports(const std::vector<documents::DemandReport>& reports, Time now);
 
   /// The verdicts that are new, or say something else than what was last returned; reasons alone
-  /// every 10 s. Null: it is not scaled any more. Asked every second.
+  /// every 5 s. Null: it is not scaled any more. Asked every second.
   std::vector<std::pair<Key, VerdictPtr>> decide(const View& view, Time now);
 
  private:
