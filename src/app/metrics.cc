@@ -36,6 +36,10 @@ constexpr std::array kCatalogue = {
     Metric{"berth_node_memory_usage_bytes", MetricType::kGauge, "",
            "Memory of the machine that is not available, whoever uses it"},
     Metric{"berth_pods", MetricType::kGauge, "namespace,phase", "Pods by phase"},
+    Metric{"berth_model_service_desired_replicas", MetricType::kGauge, "namespace,service",
+           "Replicas that a ModelService is to have"},
+    Metric{"berth_model_service_ready_replicas", MetricType::kGauge, "namespace,service",
+           "And those that answer"},
     Metric{"berth_queue_guaranteed", MetricType::kGauge, "queue,resource",
            "What a queue is promised: cores, bytes or devices"},
     Metric{"berth_queue_limit", MetricType::kGauge, "queue,resource",
@@ -139,6 +143,7 @@ Metrics::Metrics(client::ApiClient& client, const node::Agent& agent,
     pods_ = follow(client, loop_, {"", "v1", "pods"});
     nodes_ = follow(client, loop_, {"", "v1", "nodes"});
     queues_ = follow(client, loop_, {"berth.dev", "v1alpha1", "queues"});
+    services_ = follow(client, loop_, {"berth.dev", "v1alpha1", "modelservices"});
   });
 }
 
@@ -147,6 +152,7 @@ Metrics::~Metrics() {
     pods_.reset();
     nodes_.reset();
     queues_.reset();
+    services_.reset();
     loop_.stop();
   });
   thread_.join();
@@ -197,6 +203,15 @@ std::string Metrics::collect() const {
                          labels);
     scrape.set_resources("berth_queue_used", objects::find_object(*queue, {"status", "used"}),
                          labels);
+  }
+
+  for (const auto& [key, service] : services_->objects()) {
+    const Labels labels{{"namespace", key.first}, {"service", key.second}};
+    scrape.set("berth_model_service_desired_replicas",
+               static_cast<double>(objects::find_int(*service, {"status", "replicas"})), labels);
+    scrape.set("berth_model_service_ready_replicas",
+               static_cast<double>(objects::find_int(*service, {"status", "readyReplicas"})),
+               labels);
   }
 
   const bridge::SchedulerStats stats = scheduler_.stats();

@@ -50,6 +50,7 @@ class Metrics final : public apiserver::MetricsSource {
   std::unique_ptr<client::Informer> pods_;
   std::unique_ptr<client::Informer> nodes_;
   std::unique_ptr<client::Informer> queues_;
+  std::unique_ptr<client::Informer> services_;
   std::thread thread_;
 };
 
