@@ -274,11 +274,15 @@ Result<ProcessResult> ContainerRuntime::exec(const std::string& id,
   options.settles = false;
   options.output_limit = 10 * 1024;
   auto result = run_process(options);
-  if (result && result->timed_out)
+  // runc writes beside the file and then renames; it may have been stopped between the two.
+  const std::string begun =
+      fmt::format("{}/.{}", options_.state_dir, pid_file.substr(options_.state_dir.size() + 1));
+  for (const std::string& file : {pid_file, begun}) {
     // runc is gone, but what it started in the container is not.
-    if (const auto pid = read_integer(pid_file); pid && *pid > 0)
+    if (const auto pid = read_integer(file); result && result->timed_out && pid && *pid > 0)
       ::kill(static_cast<pid_t>(*pid), SIGKILL);
-  ::unlink(pid_file.c_str());
+    ::unlink(file.c_str());
+  }
   return result;
 }
 
@@ -307,7 +311,9 @@ Result<std::vector<ContainerRuntime::Found>> ContainerRuntime::list() const {
 void ContainerRuntime::sweep() const {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(options_.state_dir, error))
-    if (entry.path().filename().string().starts_with(kExecPrefix)) ::unlink(entry.path().c_str());
+    if (const std::string name = entry.path().filename();
+        name.starts_with(kExecPrefix) || (name.starts_with('.') && name.find(kExecPrefix) == 1))
+      ::unlink(entry.path().c_str());
   for (const auto& link : std::filesystem::directory_iterator(options_.state_dir + "/s", error))
     if (link.is_symlink() && !std::filesystem::exists(link.path(), error))
       ::unlink(link.path().c_str());
