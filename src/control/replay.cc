@@ -2,11 +2,11 @@
 
 #include <memory>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "control/cycle.h"
 #include "control/event_json.h"
+#include "control/journal_reader.h"
 
 namespace berth::control {
 namespace {
@@ -59,67 +59,36 @@ Result<ReplayReport> replay(std::istream& journal) {
   std::unique_ptr<core::Placer> placer;
   std::string placer_profile;
   uint64_t seed = 0;
-  bool begun = false;
-  const auto at = [](int line) { return "line " + std::to_string(line); };
-
-  std::string text;
-  for (int line = 1; std::getline(journal, text); ++line) {
-    const bool cut_off = journal.eof();
-    boost::system::error_code error;
-    const value record = boost::json::parse(text, error);
-    if (error && cut_off) break;
-    if (error || !record.is_object() || record.get_object().size() != 1)
-      return fail(ErrorCode::kInvalid, "not a line of a journal", at(line));
-    const auto& [kind, content] = *record.get_object().begin();
-
-    if (kind == "segment") {
-      const boost::json::object* header = content.if_object();
-      if (begun || header == nullptr || !header->contains("seed"))
-        return fail(ErrorCode::kInvalid, "not the start of a journal segment", at(line));
-      begun = true;
-      seed = header->at("seed").to_number<uint64_t>(error);
-      if (const value* build = header->if_contains("build"); build != nullptr && build->is_string())
-        report.build = build->get_string();
-      continue;
+  JournalHandlers handlers;
+  handlers.segment = [&](const SegmentHeader& header) {
+    seed = header.seed;
+    report.build = header.build;
+  };
+  handlers.snapshot = [&](const core::Event& event) { state.apply(event); };
+  handlers.events = [&](const std::vector<core::Event>& events) {
+    for (const core::Event& event : events) state.apply(event);
+    report.events += events.size();
+  };
+  handlers.plan = [&](const core::Plan& recorded, const value& content, int line) -> Result<bool> {
+    if (placer == nullptr || placer_profile != state.policy().profile) {
+      placer_profile = state.policy().profile;
+      placer = core::make_placer(placer_profile, seed);
+      if (placer == nullptr)
+        return fail(ErrorCode::kInvalid, "no placement profile `" + placer_profile + "`",
+                    "line " + std::to_string(line), "replay it with the build that wrote it");
     }
-    if (!begun)
-      return fail(ErrorCode::kInvalid, "a journal starts with its segment line", at(line),
-                  "name a file that `berth serve` wrote");
-    if (kind == "snapshot") {
-      auto event = event_from_json(content);
-      if (!event) return fail(ErrorCode::kInvalid, event.error().what, at(line));
-      state.apply(*event);
-    } else if (kind == "events" && content.is_array()) {
-      for (const value& item : content.get_array()) {
-        auto event = event_from_json(item);
-        if (!event) return fail(ErrorCode::kInvalid, event.error().what, at(line));
-        state.apply(*event);
-        ++report.events;
-      }
-    } else if (kind == "plan") {
-      auto recorded = plan_from_json(content);
-      if (!recorded) return fail(ErrorCode::kInvalid, recorded.error().what, at(line));
-      if (placer == nullptr || placer_profile != state.policy().profile) {
-        placer_profile = state.policy().profile;
-        placer = core::make_placer(placer_profile, seed);
-        if (placer == nullptr)
-          return fail(ErrorCode::kInvalid, "no placement profile `" + placer_profile + "`",
-                      at(line), "replay it with the build that wrote it");
-      }
-      const core::Plan replayed = decide(state, *placer, recorded->id);
-      ++report.plans;
-      if (!(replayed == *recorded)) {
-        Difference difference{line, recorded->id, {}, {}};
-        first_difference(content, to_json(replayed), "plan", difference);
-        report.first_difference = std::move(difference);
-        break;
-      }
-      state.commit(recorded->id, recorded->actions);
-    } else {
-      return fail(ErrorCode::kInvalid, "not a line of a journal", at(line));
+    const core::Plan replayed = decide(state, *placer, recorded.id);
+    ++report.plans;
+    if (!(replayed == recorded)) {
+      Difference difference{line, recorded.id, {}, {}};
+      first_difference(content, to_json(replayed), "plan", difference);
+      report.first_difference = std::move(difference);
+      return false;
     }
-  }
-  if (!begun) return fail(ErrorCode::kInvalid, "an empty journal");
+    state.commit(recorded.id, recorded.actions);
+    return true;
+  };
+  BERTH_CHECK(read_journal(journal, handlers));
   report.final_hash = state.hash();
   return report;
 }

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/simulate/against.h"
 #include "cli/simulate/cluster_figures.h"
 #include "cli/simulate/commands.h"
 #include "cli/simulate/report/cluster_report.h"
@@ -22,6 +23,7 @@ namespace {
 struct Options {
   std::string nodes;
   std::string tasks;
+  std::string against;
   std::string queues;
   std::string swf_processor = "cpu";
   std::vector<std::string> policies = {"berth"};
@@ -44,6 +46,8 @@ constexpr std::string_view kExamples =
     "  berth simulate --nodes nodes.csv --tasks jobs.csv\n"
     "  berth simulate --nodes nodes.csv --tasks jobs.csv --policy berth,first-fit --resample "
     "--seeds 1..10 --report r.html\n"
+    "  berth simulate --against ~/.local/share/berth/journal --policy berth,spread --report "
+    "r.html\n"
     "  berth simulate --nodes nodes.csv --tasks log.swf --failures 720h --seeds 1..5 -o json\n";
 
 Result<Duration> positive(const std::string& text, const std::string& option) {
@@ -54,11 +58,23 @@ Result<Duration> positive(const std::string& text, const std::string& option) {
   return *duration;
 }
 
-Result<simulation::Workload> read_workload(const Options& options) {
+Result<SimulatedWork> read_work(const Options& options) {
+  if (!options.against.empty()) {
+    for (const auto& [name, value] :
+         {std::pair("--nodes", &options.nodes), std::pair("--tasks", &options.tasks),
+          std::pair("--queues", &options.queues)})
+      if (!value->empty())
+        return fail(ErrorCode::kInvalid, "the journal has its own nodes, tasks and queues", name,
+                    "leave it out, or leave out --against");
+    if (options.resample)
+      return fail(ErrorCode::kInvalid, "a journal is what happened: it is not resampled",
+                  "--resample", "leave it out");
+    return work_of_journal(options.against);
+  }
   if (options.nodes.empty() || options.tasks.empty())
     return fail(ErrorCode::kInvalid, "there is nothing to simulate", "--nodes, --tasks",
-                "give a node table and a job trace, or name a benchmark: see `berth simulate "
-                "--help`");
+                "give a node table and a job trace, or a journal with --against, or name a "
+                "benchmark: see `berth simulate --help`");
   BERTH_TRY(const std::string node_text, read_text_file(options.nodes));
   BERTH_TRY(const std::string task_text, read_text_file(options.tasks));
   BERTH_TRY(const auto nodes, traces::read_cluster_nodes(node_text, options.nodes));
@@ -71,12 +87,15 @@ Result<simulation::Workload> read_workload(const Options& options) {
     BERTH_TRY(const std::string text, read_text_file(options.queues));
     BERTH_TRY(queues, traces::read_cluster_queues(text, options.queues));
   }
-  return simulation::make_workload(nodes, jobs, queues);
+  SimulatedWork work;
+  BERTH_TRY(work.workload, simulation::make_workload(nodes, jobs, queues));
+  return work;
 }
 
-/// `NAME[+decay=24h][+consolidate]`.
-Result<core::PolicySet> policy_of(const std::string& text) {
-  core::PolicySet policy;
+/// `NAME[+decay=24h][+consolidate]`, everything else as in `policy`.
+Result<core::PolicySet> policy_of(const std::string& text, core::PolicySet policy) {
+  policy.usage_half_life = {};
+  policy.consolidate = false;
   const std::vector<std::string_view> parts = split(text, '+');
   const std::string name(parts.front());
   policy.profile = name;
@@ -101,7 +120,8 @@ Result<core::PolicySet> policy_of(const std::string& text) {
 }
 
 Result<> simulate(const Options& options) {
-  BERTH_TRY(const simulation::Workload workload, read_workload(options));
+  BERTH_TRY(const SimulatedWork work, read_work(options));
+  const simulation::Workload& workload = work.workload;
   BERTH_TRY(const std::vector<uint64_t> seeds, parse_seeds(options.seeds));
   simulation::Failures failures;
   if (!options.failures.empty()) {
@@ -111,31 +131,37 @@ Result<> simulate(const Options& options) {
   const Stopwatch clock;
   std::vector<ClusterOutcome> outcomes;
   std::string schedule = "policy,seed,job,queue,submit_s,start_s,end_s,starts,lost_s\n";
+  if (work.past) {
+    outcomes.push_back(*work.past);
+    schedule += schedule_lines("recorded", 0, workload, work.past->by_seed.front().second);
+  }
   for (const std::string& name : options.policies) {
-    BERTH_TRY(const core::PolicySet policy, policy_of(name));
+    BERTH_TRY(const core::PolicySet policy, policy_of(name, work.policy));
     ClusterOutcome outcome{name, {}};
     for (uint64_t seed : seeds) {
       const simulation::Workload drawn =
           options.resample ? simulation::resampled(workload, seed) : workload;
-      BERTH_TRY(
-          simulation::ClusterResult result,
-          simulation::run_cluster({&drawn, policy, seed, failures, 200, options.predict}, clock));
+      BERTH_TRY(simulation::ClusterResult result,
+                simulation::run_cluster(
+                    {&drawn, policy, seed, failures, 200, options.predict, work.horizon}, clock));
       if (!options.schedule.empty()) schedule += schedule_lines(name, seed, drawn, result);
       outcome.by_seed.emplace_back(seed, std::move(result));
     }
     outcomes.push_back(std::move(outcome));
   }
   if (!options.schedule.empty()) BERTH_CHECK(write_text_file(options.schedule, schedule));
-  const auto page = [&] { return cluster_report(workload, outcomes); };
+  const auto page = [&] { return cluster_report(workload, outcomes, work.note); };
   if (!options.report.empty()) BERTH_CHECK(write_text_file(options.report, page()));
   if (options.output == "html")
     fmt::print("{}", page());
-  else if (options.output == "json")
-    fmt::print("{}\n", boost::json::serialize(cluster_json(workload, outcomes)));
-  else if (options.output == "csv")
+  else if (options.output == "json") {
+    JsonObject document = cluster_json(workload, outcomes);
+    if (!work.note.empty()) document["note"] = work.note;
+    fmt::print("{}\n", boost::json::serialize(document));
+  } else if (options.output == "csv")
     fmt::print("{}", cluster_csv(outcomes));
   else
-    fmt::print("{}", cluster_table(outcomes));
+    fmt::print("{}{}{}", cluster_table(outcomes), work.note, work.note.empty() ? "" : "\n");
   return {};
 }
 
@@ -146,6 +172,10 @@ void add_simulate_cluster(CLI::App& command, int& exit_code) {
   command.add_option("--nodes", options->nodes, "Node table");
   command.add_option("--tasks", options->tasks,
                      "Job trace: Berth's job table, openb, Helios, Philly or SWF");
+  command.add_option(
+      "--against", options->against,
+      "Instead of tables: a journal folder of `berth serve`, or one file of it; what "
+      "happened stands beside what would have happened under each policy");
   command.add_option("--queues", options->queues,
                      "Queue table: queue[,parent,weight,guaranteed_gpus,limit_gpus]; without it "
                      "every queue that a job names, with equal weights");

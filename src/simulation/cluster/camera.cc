@@ -108,6 +108,10 @@ void Camera::look(const core::State& state, double at_s, const std::vector<doubl
   const core::Entitlements entitlements(state);
   for (const core::QueueUpsert& spec : workload_.queues) {
     const core::QueueId id = state.find_queue(spec.name);
+    if (!id.valid()) {  // it comes later
+      frame.queue_gpus.push_back(0);
+      continue;
+    }
     const core::Queue& queue = state.queue(id);
     frame.queue_gpus.push_back(
         static_cast<double>(core::sum_of(queue.used, core::kAllAccelerators)) / 1000);

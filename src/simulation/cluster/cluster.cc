@@ -24,11 +24,11 @@ constexpr Duration kStopping = Duration::seconds(10);
 constexpr int kInVain = 5;
 
 struct Happening {
-  enum class Kind { kSubmit, kEnd, kStopped, kNodeFails, kNodeReturns };
+  enum class Kind { kChange, kSubmit, kEnd, kStopped, kNodeFails, kNodeReturns };
   Time at;
   uint64_t order;  ///< of equal times, the first that was foreseen
   Kind kind;
-  size_t index;    ///< of the job, the member (of all jobs), or the node
+  size_t index;    ///< of the change, the job, the member (of all jobs), or the node
   uint64_t valid;  ///< kEnd, kStopped: of the start that it ends
 };
 
@@ -59,6 +59,8 @@ class Simulation {
     control::Control::Options options;
     options.seed = run_.seed;
     options.policy = run_.policy;
+    options.journal = run_.journal;
+    now_ = workload_.origin;
     BERTH_TRY(control_, control::Control::make(std::move(options)));
     set_up();
     while (left_ > 0 && in_vain_ < kInVain && step()) {
@@ -73,25 +75,28 @@ class Simulation {
   }
 
   void set_up() {
-    for (const core::NodeUpsert& node : workload_.nodes) control_->add(node);
+    for (const core::NodeUpsert& node : workload_.nodes)
+      if (!workload_.late_nodes.contains(node.name)) control_->add(node);
     for (const core::QueueUpsert& queue : workload_.queues) control_->add(queue);
     for (const core::NodeUpsert& node : workload_.nodes)
       for (const core::DeviceSpec& device : node.devices) all_milli_ += device.healthy ? 1000 : 0;
     result_.jobs.resize(workload_.jobs.size());
     left_ = workload_.jobs.size();
+    for (size_t i = 0; i < workload_.changes.size(); ++i)
+      foresee(workload_.origin + workload_.changes[i].first, Happening::Kind::kChange, i);
     for (size_t i = 0; i < workload_.jobs.size(); ++i) {
       const Work& work = workload_.jobs[i];
-      jobs_.emplace_back(work.runtime, work.checkpoint, work.members.size());
+      jobs_.emplace_back(work.runtime, work.checkpoint, work.members.size(), needed_of(work));
       first_member_.push_back(members_.size());
       for (size_t m = 0; m < work.members.size(); ++m) {
         by_name_.emplace(work.members[m].name, members_.size());
         members_.push_back({i, m, {}, false, 0});
       }
-      foresee(Time{} + work.submit, Happening::Kind::kSubmit, i);
+      foresee(workload_.origin + work.submit, Happening::Kind::kSubmit, i);
     }
     if (run_.failures.between.ns > 0)
       for (size_t i = 0; i < workload_.nodes.size(); ++i)
-        foresee(Time{} + drawn(run_.failures.between), Happening::Kind::kNodeFails, i);
+        foresee(workload_.origin + drawn(run_.failures.between), Happening::Kind::kNodeFails, i);
   }
 
   Duration drawn(Duration mean) {
@@ -104,6 +109,7 @@ class Simulation {
     const Time next = ahead_.empty()                     ? *wake
                       : !wake || ahead_.top().at < *wake ? ahead_.top().at
                                                          : *wake;
+    if (run_.horizon && next > workload_.origin + *run_.horizon) return false;
     result_.allocated_percent += static_cast<double>(held_milli_) * (next - now_).to_seconds();
     now_ = next;
     while (!ahead_.empty() && ahead_.top().at == now_) {
@@ -118,6 +124,9 @@ class Simulation {
 
   void happen(const Happening& event) {
     switch (event.kind) {
+      case Happening::Kind::kChange:
+        change(workload_.changes[event.index].second);
+        break;
       case Happening::Kind::kSubmit:
         submit(event.index);
         break;
@@ -138,6 +147,11 @@ class Simulation {
     }
   }
 
+  void change(const core::Event& event) {
+    control_->add(event);
+    if (const auto* node = std::get_if<core::NodeRemove>(&event)) lose_node(node->name);
+  }
+
   void submit(size_t job) {
     const Work& work = workload_.jobs[job];
     if (work.has_gang) {
@@ -145,30 +159,46 @@ class Simulation {
       gang.created = now_;
       control_->add(std::move(gang));
     }
+    if (work.running) return go_on(job);
     for (size_t m = 0; m < work.members.size(); ++m) wait(first_member_[job] + m);
     waiting_.insert(job);
+  }
+
+  /// It runs where it says it does.
+  void go_on(size_t job) {
+    const Work& work = workload_.jobs[job];
+    for (size_t m = 0; m < work.members.size(); ++m) {
+      const core::TaskUpsert& task = work.members[m];
+      if (task.node.empty()) {
+        wait(first_member_[job] + m);
+        continue;
+      }
+      control_->add(task);
+      started(first_member_[job] + m, task.node, task.started);
+    }
   }
 
   /// The member wants a place, for the first time or again. It keeps its age.
   void wait(size_t member) {
     const Work& work = workload_.jobs[members_[member].job];
     core::TaskUpsert task = work.members[members_[member].index];
-    task.created = Time{} + work.submit;
+    task.created = workload_.origin + work.submit;
     task.grace = kStopping;
     control_->add(std::move(task));
   }
 
   void end(size_t job) {
-    result_.jobs[job].end = now_ - Time{};
+    result_.jobs[job].end = now_ - workload_.origin;
     --left_;
+    waiting_.erase(job);
     const Work& work = workload_.jobs[job];
     for (size_t m = 0; m < work.members.size(); ++m) {
       Member& member = members_[first_member_[job] + m];
+      if (!member.node.empty()) held_milli_ -= milli_of(work);
       member.node.clear();
       member.stopping = false;
       control_->add(core::TaskRemove{work.members[m].name, true});
     }
-    held_milli_ -= milli_of(work) * static_cast<int64_t>(work.members.size());
     if (work.has_gang) control_->add(core::GangRemove{work.name});
   }
 
@@ -187,8 +217,9 @@ class Simulation {
   void stop_work(size_t index) {
     const Member& member = members_[index];
     RunningJob& job = jobs_[member.job];
-    if (job.whole()) ++ends_[member.job];
+    const bool ran = job.whole();
     const Duration lost = job.stop(member.index, now_);
+    if (ran && !job.whole()) ++ends_[member.job];
     const Work& work = workload_.jobs[member.job];
     result_.jobs[member.job].lost = result_.jobs[member.job].lost + lost;
     result_.lost_gpu_hours += lost.to_seconds() / 3600 * static_cast<double>(milli_of(work)) /
@@ -199,9 +230,13 @@ class Simulation {
     const std::string& name = workload_.nodes[index].name;
     ++result_.failures;
     control_->add(core::NodeRemove{name});
+    lose_node(name);
+    foresee(now_ + drawn(run_.failures.repair), Happening::Kind::kNodeReturns, index);
+  }
+
+  void lose_node(const std::string& name) {
     for (size_t i = 0; i < members_.size(); ++i)
       if (members_[i].node == name) gone(i);
-    foresee(now_ + drawn(run_.failures.repair), Happening::Kind::kNodeReturns, index);
   }
 
   void decide() {
@@ -225,7 +260,7 @@ class Simulation {
     result_.preemptions += preempted.size();
     if (run_.predict) predict(plan);
     in_vain_ = acted || moving_ > 0 ? 0 : in_vain_ + 1;
-    const double at_s = (now_ - Time{}).to_seconds();
+    const double at_s = (now_ - workload_.origin).to_seconds();
     if (!camera_.wants(at_s)) return;
     std::vector<double> waits;
     for (size_t job : waiting_) waits.push_back(at_s - workload_.jobs[job].submit.to_seconds());
@@ -259,16 +294,19 @@ class Simulation {
 
   void start(const core::Bind& bind) {
     control_->add(core::BindDone{bind.place.task, true});
-    const size_t index = by_name_.at(bind.place.task);
+    started(by_name_.at(bind.place.task), bind.place.node, now_);
+  }
+
+  void started(size_t index, const std::string& node, Time since) {
     Member& member = members_[index];
-    member.node = bind.place.node;
+    member.node = node;
     ++member.start;
     const Work& work = workload_.jobs[member.job];
     held_milli_ += milli_of(work);
-    if (!jobs_[member.job].bind(member.index, now_)) return;
+    if (!jobs_[member.job].bind(member.index, since)) return;
     JobOutcome& outcome = result_.jobs[member.job];
     if (outcome.starts++ == 0) {
-      outcome.first_start = now_ - Time{};
+      outcome.first_start = since - workload_.origin;
       check_prediction(member.job);
     }
     waiting_.erase(member.job);
@@ -282,46 +320,19 @@ class Simulation {
     foresee(now_ + kStopping, Happening::Kind::kStopped, index, members_[index].start);
   }
 
-  static int64_t milli_of(const Work& work) {
-    const auto& devices = work.members.front().shape.devices;
-    return int64_t{devices.count} * devices.milli;
-  }
-
   Result<ClusterResult> finish() {
-    double last = 0;
-    std::vector<double> waits;
-    double jct = 0;
-    for (size_t i = 0; i < result_.jobs.size(); ++i) {
-      const JobOutcome& job = result_.jobs[i];
-      const double submitted = workload_.jobs[i].submit.to_seconds();
-      if (job.end.ns < 0) {
-        ++result_.unfinished;
-        continue;
-      }
-      last = std::max(last, job.end.to_seconds());
-      waits.push_back(job.first_start.to_seconds() - submitted);
-      jct += job.end.to_seconds() - submitted;
+    if (run_.horizon) {
+      const Duration rest = workload_.origin + *run_.horizon - now_;
+      result_.allocated_percent += static_cast<double>(held_milli_) * rest.to_seconds();
     }
-    std::sort(waits.begin(), waits.end());
-    if (!waits.empty()) {
-      const auto count = static_cast<double>(waits.size());
-      for (double wait : waits) result_.mean_wait_s += wait / count;
-      result_.median_wait_s = waits[waits.size() / 2];
-      result_.p95_wait_s = waits[waits.size() * 95 / 100];
-      result_.mean_jct_s = jct / count;
-    }
-    result_.makespan_s = last;
+    result_.frames = camera_.take();
+    add_up(workload_, run_.horizon, result_);
+    const double last = result_.makespan_s;
     result_.allocated_percent *=
         last > 0 && all_milli_ > 0 ? 100 / (last * static_cast<double>(all_milli_)) : 0;
     if (result_.predicted > 0) {
       result_.within_50_percent *= 100 / static_cast<double>(result_.predicted);
       result_.within_90_percent *= 100 / static_cast<double>(result_.predicted);
-    }
-    result_.frames = camera_.take();
-    if (!result_.frames.empty()) {
-      result_.fairness = 0;
-      for (const Frame& frame : result_.frames)
-        result_.fairness += frame.fairness / static_cast<double>(result_.frames.size());
     }
     return std::move(result_);
   }
@@ -353,6 +364,45 @@ class Simulation {
 };
 
 }  // namespace
+
+int64_t milli_of(const Work& work) {
+  const auto& devices = work.members.front().shape.devices;
+  return int64_t{devices.count} * devices.milli;
+}
+
+size_t needed_of(const Work& work) {
+  return work.has_gang ? std::min<size_t>(work.gang.min, work.members.size()) : 1;
+}
+
+void add_up(const Workload& workload, std::optional<Duration> horizon, ClusterResult& result) {
+  std::vector<double> waits;
+  double jct = 0;
+  size_t ended = 0;
+  for (size_t i = 0; i < result.jobs.size(); ++i) {
+    const JobOutcome& job = result.jobs[i];
+    const double submitted = workload.jobs[i].submit.to_seconds();
+    const bool waited = !workload.jobs[i].running && (horizon || job.starts > 0);
+    if (waited)
+      waits.push_back((job.starts > 0 ? job.first_start : *horizon).to_seconds() - submitted);
+    result.unfinished += job.end.ns < 0;
+    if (job.end.ns < 0) continue;
+    ++ended;
+    result.makespan_s = std::max(result.makespan_s, job.end.to_seconds());
+    jct += job.end.to_seconds() - submitted;
+  }
+  if (horizon) result.makespan_s = horizon->to_seconds();
+  if (ended > 0) result.mean_jct_s = jct / static_cast<double>(ended);
+  std::sort(waits.begin(), waits.end());
+  if (!waits.empty()) {
+    for (double wait : waits) result.mean_wait_s += wait / static_cast<double>(waits.size());
+    result.median_wait_s = waits[waits.size() / 2];
+    result.p95_wait_s = waits[waits.size() * 95 / 100];
+  }
+  if (result.frames.empty()) return;
+  result.fairness = 0;
+  for (const Frame& frame : result.frames)
+    result.fairness += frame.fairness / static_cast<double>(result.frames.size());
+}
 
 Result<ClusterResult> run_cluster(const ClusterRun& run, const Clock& clock) {
   return Simulation(run, clock).go();

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "control/journal.h"
 #include "core/model/event.h"
 #include "simulation/cluster/workload.h"
 
@@ -24,6 +26,9 @@ struct ClusterRun {
   size_t frames = 200;  ///< how many moments of the run are kept for plots
   /// Predict the start of each job when it becomes the first of its queue and has to wait.
   bool predict = false;
+  /// The run ends then; without one, when all jobs have ended.
+  std::optional<Duration> horizon{};
+  control::JournalSink* journal = nullptr;  ///< outlives the run; null: none
 };
 
 /// What became of a job.
@@ -67,6 +72,14 @@ struct ClusterResult {
   double within_50_percent = 0;  ///< of them, those that fell into the 50% interval
   double within_90_percent = 0;
 };
+
+/// What follows from the outcomes of the jobs and the frames: waits (of who never started, until
+/// the horizon), completions, the end of the run, fairness.
+void add_up(const Workload& workload, std::optional<Duration> horizon, ClusterResult& result);
+/// Devices of one member, in thousandths.
+int64_t milli_of(const Work& work);
+/// How many of its members it takes to get on.
+size_t needed_of(const Work& work);
 
 /// Runs the workload through the production cycle (control::Control) in virtual time: jobs arrive,
 /// run, are preempted, lose nodes, and end. Equal input gives equal output, the seconds of this

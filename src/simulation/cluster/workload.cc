@@ -173,7 +173,9 @@ Result<Workload> make_workload(const std::vector<traces::ClusterNode>& nodes,
 }
 
 Workload resampled(const Workload& workload, uint64_t seed) {
-  Workload drawn{workload.nodes, workload.queues, {}};
+  Workload drawn;
+  drawn.nodes = workload.nodes;
+  drawn.queues = workload.queues;
   if (workload.jobs.empty()) return drawn;
   Rng rng(seed);
   const size_t count = workload.jobs.size();

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -19,12 +21,21 @@ struct Work {
   core::GangUpsert gang;
   std::vector<core::TaskUpsert> members;
   std::string owner;
+  /// It runs when the run begins: its members name their places, and since when.
+  bool running = false;
 };
 
+/// Of work that goes on whatever happens.
+inline constexpr Duration kForever = Duration::hours(24 * 365 * 100);
+
 struct Workload {
-  std::vector<core::NodeUpsert> nodes;
+  std::vector<core::NodeUpsert> nodes;  ///< all that ever are
   std::vector<core::QueueUpsert> queues;
   std::vector<Work> jobs;  ///< by submission
+  Time origin{};           ///< when the run starts
+  /// What changes from outside: nodes that come, change and go, other people's pods, queues.
+  std::vector<std::pair<Duration, core::Event>> changes;
+  std::set<std::string> late_nodes;  ///< of `nodes`, those that only come by a change
 };
 
 /// The resource that trace devices are.

@@ -118,7 +118,7 @@ TEST(ClusterSimulation, PredictsStarts) {
 }
 
 TEST(RunningJobs, LoseWhatTheyDidSinceTheirLastCheckpoint) {
-  RunningJob job(Duration::seconds(100), Duration::seconds(30), 2);
+  RunningJob job(Duration::seconds(100), Duration::seconds(30), 2, 2);
   EXPECT_FALSE(job.bind(0, Time{}));
   EXPECT_TRUE(job.bind(1, Time{} + Duration::seconds(10)));
   EXPECT_EQ(job.end(), Time{} + Duration::seconds(110));

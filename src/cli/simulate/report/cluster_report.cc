@@ -157,11 +157,12 @@ std::string queue_shares(const simulation::Workload& workload, const ClusterOutc
 }  // namespace
 
 std::string cluster_report(const simulation::Workload& workload,
-                           const std::vector<ClusterOutcome>& outcomes) {
+                           const std::vector<ClusterOutcome>& outcomes, const std::string& note) {
   std::vector<Section> sections = {
       {"Figures",
-       fmt::format("{} nodes, {} jobs; the mean of {} seeds and the 95% interval of the mean.",
-                   workload.nodes.size(), workload.jobs.size(), outcomes.front().by_seed.size()),
+       fmt::format("{} nodes, {} jobs; the mean of {} seeds and the 95% interval of the mean. {}",
+                   workload.nodes.size(), workload.jobs.size(), outcomes.back().by_seed.size(),
+                   note),
        figures_table(outcomes)},
       {"Allocation", "How many of all GPUs are in use.",
        over_time(outcomes, "% of GPUs", [](const Frame& f) { return f.allocated_percent; })},
