@@ -20,8 +20,8 @@ class LeastLaxitySlicer final : public TimeSlicer {
 /// Where running times are estimated it tries, each round, a number of planned rules on the jobs
 /// that are there, and follows the one whose outcome is best: mean completion plus
 /// `kMakespanWeight` times makespan, after finish-time fairness of at most `kFairnessLimit`. Half
-/// of the rules tried are near the last one. Where nothing is estimated it learns from jobs that
-/// ended.
+/// of the rules tried are near the last one. Then it tries other choices for the coming round
+/// alone. Where nothing is estimated it learns from jobs that ended.
 class BerthSlicer final : public TimeSlicer {
  public:
   std::vector<size_t> choose(const SliceView& view) override {
@@ -31,7 +31,7 @@ class BerthSlicer final : public TimeSlicer {
     });
     if (!estimated) return fill_in_order(view, learned_order(view));
     improve_rule(view);
-    return fill_in_order(view, planned_order(view, rule_));
+    return improve_round(view);
   }
 
  private:
@@ -39,9 +39,11 @@ class BerthSlicer final : public TimeSlicer {
   static constexpr double kMakespanWeight = 2;
   static constexpr double kUnfairnessCost_s = 1e5;
   static constexpr int kRulesTried = 30;
+  static constexpr int kRoundsTried = 40;
 
-  static double cost(const SliceView& view, const PlannedRule& rule) {
-    const PlannedOutcome outcome = roll_out(view, rule);
+  static double cost(const SliceView& view, const PlannedRule& rule,
+                     const std::vector<size_t>* first = nullptr) {
+    const PlannedOutcome outcome = roll_out(view, rule, first);
     return outcome.total_jct_s / static_cast<double>(view.jobs.size()) +
            kMakespanWeight * (outcome.makespan_s - view.now_s) +
            kUnfairnessCost_s * std::max(0.0, outcome.worst_fairness - kFairnessLimit);
@@ -74,6 +76,31 @@ class BerthSlicer final : public TimeSlicer {
         rule_ = rule;
       }
     }
+  }
+
+  /// The coming round need not follow the rule: jobs change places in its order, as long as what
+  /// comes of it is better.
+  std::vector<size_t> improve_round(const SliceView& view) const {
+    std::vector<size_t> order = planned_order(view, rule_);
+    std::vector<size_t> chosen = fill_in_order(view, order);
+    if (chosen.size() == order.size()) return chosen;
+    Rng rng(static_cast<uint64_t>(std::llround(view.now_s * 1000)) + 1);
+    double best = cost(view, rule_, &chosen);
+    for (int i = 0; i < kRoundsTried; ++i) {
+      std::vector<size_t> other = order;
+      const size_t from = rng.below(other.size());
+      const size_t moved = other[from];
+      other.erase(other.begin() + static_cast<ptrdiff_t>(from));
+      other.insert(other.begin() + static_cast<ptrdiff_t>(rng.below(order.size())), moved);
+      std::vector<size_t> instead = fill_in_order(view, other);
+      if (instead == chosen) continue;
+      const double costs = cost(view, rule_, &instead);
+      if (costs >= best) continue;
+      best = costs;
+      order = std::move(other);
+      chosen = std::move(instead);
+    }
+    return chosen;
   }
 
   PlannedRule rule_;

@@ -50,14 +50,17 @@ std::vector<size_t> planned_order(const SliceView& view, const PlannedRule& rule
   return order;
 }
 
-PlannedOutcome roll_out(const SliceView& view, const PlannedRule& rule) {
+PlannedOutcome roll_out(const SliceView& view, const PlannedRule& rule,
+                        const std::vector<size_t>* first) {
   std::vector<SliceJob> jobs(view.jobs.begin(), view.jobs.end());
   for (SliceJob& job : jobs) job.estimate_s = job.attained_s + remaining_s(view, job);
   SliceView ahead = view;
   PlannedOutcome outcome;
   while (!jobs.empty()) {
     ahead.jobs = jobs;
-    const std::vector<size_t> chosen = fill_in_order(ahead, planned_order(ahead, rule));
+    const std::vector<size_t> chosen =
+        first != nullptr ? *first : fill_in_order(ahead, planned_order(ahead, rule));
+    first = nullptr;
     if (chosen.empty()) break;
     std::vector<bool> runs(jobs.size());
     for (size_t i : chosen) runs[i] = true;

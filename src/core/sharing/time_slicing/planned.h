@@ -26,12 +26,13 @@ struct PlannedRule {
 std::vector<size_t> planned_order(const SliceView& view, const PlannedRule& rule);
 
 /// What would come of the jobs that are here under this rule, if the estimates hold and nobody
-/// else came.
+/// else came. Where `first` is given, these run in the coming round.
 struct PlannedOutcome {
   double makespan_s = 0;
   double total_jct_s = 0;
   double worst_fairness = 0;
 };
-PlannedOutcome roll_out(const SliceView& view, const PlannedRule& rule);
+PlannedOutcome roll_out(const SliceView& view, const PlannedRule& rule,
+                        const std::vector<size_t>* first = nullptr);
 
 }  // namespace berth::core
