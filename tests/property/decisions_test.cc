@@ -14,6 +14,7 @@
 #include "core/model/trial.h"
 #include "core/placement/gang.h"
 #include "core/sharing/entitlement.h"
+#include "core/sharing/over_budget.h"
 #include "tests/property/world.h"
 
 namespace berth {
@@ -47,6 +48,22 @@ void no_queue_is_above_its_limit(const State& state) {
     for (const Quota::Row& row : queue.limit.accelerators)
       RC_ASSERT(sum_of(queue.used, row.mask) <= row.milli);
     if (queue.limit.cpu_milli >= 0) RC_ASSERT(queue.used.cpu_milli <= queue.limit.cpu_milli);
+  }
+}
+
+void spent_budgets_stop_what_they_may(const State& state, const Plan& plan) {
+  for (const Action& action : plan.actions)
+    if (const auto* bind = std::get_if<Bind>(&action)) {
+      const Gang& gang = state.gang(state.task(state.find_task(bind->place.task)).gang);
+      // What was begun before is made whole.
+      if (over_budget(state, gang.queue).valid()) RC_ASSERT(!gang.intent.empty());
+    }
+  for (const Task& task : state.tasks()) {
+    if (!task.holds_place() || task.phase == TaskPhase::kReleasing || !task.preemptible ||
+        !task.gang.valid())
+      continue;
+    const QueueId queue = over_budget(state, state.gang(task.gang).queue);
+    if (queue.valid()) RC_ASSERT(!state.queue(queue).budget.preempts);
   }
 }
 
@@ -94,6 +111,7 @@ void keeps_the_invariants(uint32_t seed) {
     world.step();
     no_device_is_oversubscribed(world.state());
     no_queue_is_above_its_limit(world.state());
+    spent_budgets_stop_what_they_may(world.state(), world.plan());
     accounts_add_up(world.state());
     gangs_start_whole(world.state(), world.plan());
   }

@@ -48,6 +48,11 @@ class World {
         queue.limit.cpu_milli = static_cast<int64_t>(4000 + rng_.below(20'000));
       if (rng_.below(2) == 0) queue.reclaim = Reclaim::kGuarantee;
       queue.times.protection = Duration::seconds(static_cast<int64_t>(rng_.below(30)));
+      if (rng_.below(6) == 0)
+        queue.budget = {.spent = true,
+                        .preempts = rng_.below(2) == 0,
+                        .amount = "10 USD a day",
+                        .until = now_ + Duration::seconds(static_cast<int64_t>(rng_.below(600)))};
       control_->add(queue);
     }
   }
