@@ -48,6 +48,17 @@ TEST(RequestReader, ReadsChunks) {
   EXPECT_EQ(reader.request().body, "abcde");
 }
 
+TEST(RequestReader, ReadsALastChunkThatComesAByteAtATime) {
+  for (const char* chunks : {"0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "0\r\nX: a\r\n\r\n"})
+    for (size_t step = 1; step < 8; ++step)
+      EXPECT_EQ(
+          read(std::string("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") +
+                   chunks,
+               step),
+          0)
+          << chunks << step;
+}
+
 TEST(RequestReader, RefusesWhatSmugglersSend) {
   const std::string start = "POST / HTTP/1.1\r\nHost: a\r\n";
   for (const char* fields : {"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",

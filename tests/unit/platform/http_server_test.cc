@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "platform/deadline.h"
 #include "platform/http/server.h"
 
 namespace berth::platform {
@@ -76,6 +77,21 @@ TEST_F(HttpServerTest, AnswersSeveralRequestsOnOneConnection) {
       "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
   const std::string both = connection.read();
   EXPECT_NE(both.find("GET "), both.rfind("GET "));
+}
+
+TEST_F(HttpServerTest, ALastChunkMayComeAByteAtATime) {
+  start(echo());
+  RawConnection connection(server_->port());
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n";
+  connection.write(head + "Transfer-Encoding: chunked\r\n\r\n0\r\n");
+  EXPECT_NE(connection.read("100 Continue\r\n\r\n"), "");
+  for (const char* byte : {"\r", "\n"}) {
+    // It is read on its own: what was sent before has arrived long since.
+    const Deadline deadline(Duration::milliseconds(50));
+    while (!deadline.passed()) std::this_thread::yield();
+    connection.write(byte);
+  }
+  EXPECT_NE(connection.read("POST ").find("200 OK"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, RefusesWhatIsNoRequest) {
