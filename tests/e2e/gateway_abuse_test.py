@@ -170,6 +170,16 @@ class AbuseTest(unittest.TestCase):
         self.ask("honest")
         self.assertEqual(Recorder.seen, ["honest"])
 
+    def test_a_request_that_comes_a_byte_at_a_time(self) -> None:
+        connection = self.connect()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in (b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+                     b"Authorization: Bearer " + self.token + b"\r\n\r\n0\r\n\r\n"):
+            connection.send(bytes([byte]))
+            time.sleep(0.002)  # else they come together
+        self.assertEqual(self.statuses(connection.recv(65536)), [400], "an empty body is no request")
+        self.ask("honest")
+
     def test_bodies_take_no_memory_before_a_key(self) -> None:
         before = self.rss_mib()
         held = []

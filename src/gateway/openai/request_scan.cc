@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include <boost/json/basic_parser_impl.hpp>
@@ -82,6 +83,8 @@ class RequestHandler {
   bool on_int64(int64_t value, string_view, error_code& error) { return number(value, error); }
   bool on_uint64(uint64_t, string_view, error_code& error) { return number(INT64_MAX, error); }
   bool on_double(double value, string_view, error_code& error) {
+    // Written again, as for `with_usage`, it would be no number any more.
+    if (!std::isfinite(value)) return refuse("a number is out of range", error);
     return number(value >= 0 && value < 1e15 ? static_cast<int64_t>(value) : -1, error);
   }
   bool on_bool(bool value, error_code& error) {

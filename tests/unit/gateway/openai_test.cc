@@ -48,7 +48,8 @@ TEST(RequestScan, RefusesWhatIsNoRequest) {
         std::string(R"({"model":3})"), std::string(R"({"model":""})"),
         std::string(R"({"model":{}})"), std::string(R"({"model":"a","stream":"yes"})"),
         std::string("{\"model\":\"a\"}\0", 14), std::string(R"({"model":"a","stream_options":[]})"),
-        deep, R"({"model":")" + std::string(300, 'a') + "\"}"})
+        deep, std::string(R"({"model":"a","x":2e7777})"),
+        R"({"model":")" + std::string(300, 'a') + "\"}"})
     EXPECT_FALSE(scan_request(body)) << body;
 }
 
