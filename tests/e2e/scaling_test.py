@@ -149,26 +149,58 @@ class ScalingTest(unittest.TestCase):
         self.assertEqual(figures["failed"], 0, figures)
         return figures
 
-    def test_1_a_service_scales_up_holds_goes_to_zero_and_wakes(self) -> None:
+    def make(self, name: str, cpu: str) -> None:
         server.create("modelservices", {
-            "apiVersion": "berth.dev/v1alpha1", "kind": "ModelService", "metadata": {"name": "tiny"},
+            "apiVersion": "berth.dev/v1alpha1", "kind": "ModelService", "metadata": {"name": name},
             "spec": {"model": {"uri": str(model_file)},
                      "engine": {"kind": "llamacpp", "command": [python], "contextTokens": 512, "sequences": 2,
                                 "args": ["--threads", "1"]},
                      "variants": [{"resources": {"requests": {"cpu": "100m"},
-                                                 "limits": {"cpu": "200m", "memory": "512Mi"}}}],
+                                                 "limits": {"cpu": cpu, "memory": "512Mi"}}}],
                      "replicas": {"min": 0, "max": 3},
                      "objective": {"ttft": {"target": "1s"}, "tpot": {"target": "100ms"}},
                      "scaling": {"idleAfter": "5s", "holdFor": "5s"}}})
-        wait_for("the gateway knows the model", lambda: gateway.knows("tiny"))
+        wait_for("the gateway knows the model", lambda: gateway.knows(name))
+
+    def test_0_a_request_to_a_model_at_zero_is_held_and_answered_soon_after_loading(self) -> None:
+        self.make("quick", "1")
+        self.addCleanup(server.delete, "modelservices", "quick")
+        for _ in range(2):
+            self.wake()
+            server.patch("modelservices", "quick", {"spec": {"scaling": {"idleAfter": "1s"}}})
+            wait_for("the replica is gone", lambda: not server.list("pods", "berth.dev/model-service=quick"))
+
+    def wake(self) -> None:
+        asked = time.monotonic()
+        answers: list[tuple] = []
+        thread = threading.Thread(target=lambda: answers.append((gateway.ask("quick"), time.monotonic())))
+        thread.start()
+        pods = wait_for("a pod", lambda: server.list("pods", "berth.dev/model-service=quick"))
+        made = time.monotonic()
+        name = pods[-1]["metadata"]["name"]
+        address = wait_for("its address", lambda: server.get("pods", name).get("status", {}).get("podIP"))
+        while not is_well(f"{address}:8080"):
+            self.assertLess(time.monotonic(), asked + berth.LIMIT, "the engine is not well")
+            time.sleep(0.005)
+        well = time.monotonic()
+        thread.join(timeout=berth.LIMIT)
+        (status, answer), answered = answers[0]
+        self.assertEqual(status, 200, answer)
+        held, load = 1e3 * (answered - asked), 1e3 * (well - made)
+        print(f"\nhold on cold start: answered after {held:.0f} ms, {load:.0f} of them from the pod to a loaded engine: "
+              f"{held - load:.0f} added (goal: under 100)", file=sys.stderr)
+        self.assertLess(held - load, 2000, "the goal is 100 ms on a quiet machine")
+
+    def test_1_a_service_scales_up_holds_goes_to_zero_and_wakes(self) -> None:
+        self.make("tiny", "200m")
         wait_for("nothing is wanted, and it says why", lambda: "no request yet" in self.told())
         self.assertEqual(self.desired(), 0)
-        self.wake()
+        self.assertEqual(gateway.ask("tiny")[0], 200, "held, and answered")
 
         watched = Watched(self.desired)
-        burst = gateway.load("tiny", 10, 14)
+        burst = gateway.load("tiny", 10, 12)
         wait_for("it scales up", lambda: self.desired() >= 2 and self.status().get("readyReplicas", 0) >= 2)
-        self.assertRegex(self.told(), r"replicas' work foreseen|needed for what runs|were measured")
+        self.assertRegex(self.told(), r"work foreseen|as it came of late|needed for what runs|were measured")
         figures = self.figures(burst)
         grown = self.desired()
         print(f"\nburst of 10/s: {figures['ok']} answered, TTFT p95 {figures['ttft_s']['p95']:.2f} s, "
@@ -183,28 +215,7 @@ class ScalingTest(unittest.TestCase):
                    if event["involvedObject"]["kind"] == "ModelService"}
         self.assertLessEqual({"ScaledUp", "ScaledDown"}, reasons)
         wait_for("the replicas are gone", lambda: not server.list("pods", "berth.dev/model-service=tiny"))
-        self.wake()
-
-    def wake(self) -> None:
-        """A request to a model at zero is held, and answered soon after its server is there."""
-        asked = time.monotonic()
-        answers: list[tuple] = []
-        thread = threading.Thread(target=lambda: answers.append((gateway.ask("tiny"), time.monotonic())))
-        thread.start()
-        pods = wait_for("a pod", lambda: server.list("pods", "berth.dev/model-service=tiny"))
-        made = time.monotonic()
-        name = pods[-1]["metadata"]["name"]
-        address = wait_for("its address", lambda: server.get("pods", name).get("status", {}).get("podIP"))
-        while not is_well(f"{address}:8080"):
-            self.assertLess(time.monotonic(), asked + berth.LIMIT, "the engine is not well")
-        well = time.monotonic()
-        thread.join(timeout=berth.LIMIT)
-        (status, answer), answered = answers[0]
-        self.assertEqual(status, 200, answer)
-        added = (answered - asked) - (well - made)
-        print(f"\nhold on cold start: answered after {1e3 * (answered - asked):.0f} ms, of which the replica took "
-              f"{1e3 * (well - made):.0f} to load; {1e3 * added:.0f} ms added (goal: under 100)", file=sys.stderr)
-        self.assertLess(added, 2, "the goal is 0.1 s on a quiet machine")
+        self.assertEqual(gateway.ask("tiny")[0], 200, "it wakes")
 
     def test_2_a_restart_of_the_server_neither_cuts_nor_scales(self) -> None:
         wait_for("the service of before is awake", lambda: self.status().get("readyReplicas", 0) >= 1

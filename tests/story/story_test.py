@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "story"))
 import api  # noqa: E402
+import elastic  # noqa: E402
 import picture  # noqa: E402
 import timeline  # noqa: E402
 from timeline import PodRecord, Timeline  # noqa: E402
@@ -79,6 +80,35 @@ class KubeconfigTest(unittest.TestCase):
                 api.Api(Path(file.name))
 
 
+def answered(tenant: str, ttft_ms: float, duration_ms: float, outcome: str = "answered") -> dict:
+    return {
+        "tenant": tenant,
+        "outcome": outcome,
+        "ttft_ms": ttft_ms,
+        "duration_ms": duration_ms,
+        "input_tokens": 5,
+        "output_tokens": 3,
+    }
+
+
+class ElasticTest(unittest.TestCase):
+    def test_requests_are_judged_by_the_objective_and_added_up_by_tenant(self) -> None:
+        table = elastic.by_tenant(
+            [
+                answered("ann", 1000, 1120),
+                answered("ann", 1001, 1010),
+                answered("ann", 10, 131),
+                answered("ann", 0, 50, "refused"),
+                answered("bob", 10, 20),
+            ]
+        )
+        self.assertEqual(table["ann"]["requests"], 4)
+        self.assertEqual(table["ann"]["inside"], 1)
+        self.assertEqual(table["ann"]["ttft_p50_ms"], 1000)
+        self.assertEqual(table["bob"]["inside"], 1)
+        self.assertEqual(table["bob"]["output_tokens"], 3)
+
+
 class PictureTest(unittest.TestCase):
     def test_drawings_are_well_formed_and_escaped(self) -> None:
         shared = {"queue": "product", "share": 0.5, "evicted": False, "devices": ["gpu-0"]}
@@ -98,13 +128,23 @@ class PictureTest(unittest.TestCase):
             "rollout": {"requests": 1, "failed": 0},
             "hogs": {"cpu_used": 0.2, "cpu_limit": 0.2, "memory_hog": "OOMKilled"},
             "latency": {"without Berth": {"p50_ms": 1, "p95_ms": 2}},
+            "elastic": {
+                "tenants": elastic.by_tenant([answered("ann", 100, 160)]),
+                "woken_ms": [300.0, 280.0],
+                "steps": [(1.0, 0, 0), (2.0, 1, 0), (2.5, 3, 1), (9.0, 0, 0)],
+                "flood": [3.0, 6.0],
+                "why": ["from 0 to 1 replicas: 1 < 2 waits"],
+                "cost": {"amount": 0.5, "currency": "EUR", "device_seconds": 60.0, "tokens": 250_000},
+            },
         }
         page = picture.page(report)
         drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-        self.assertEqual(len(drawings), 3)
+        self.assertEqual(len(drawings), 4)
         for drawing in drawings:
             ElementTree.fromstring(drawing)
         self.assertIn("1 &lt; 2", page)
+        self.assertIn("from 0 to 1 replicas: 1 &lt; 2 waits", page)
+        self.assertIn("2.00 a million", page)
         tops = [
             rect.get("y")
             for rect in ElementTree.fromstring(drawings[0]).iter("rect")

@@ -106,14 +106,14 @@ class Command:
     """The `berth` binary."""
 
     def __init__(self, binary: Path, kubeconfig: Path) -> None:
-        self._binary = binary
+        self.binary = binary
         self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "NO_COLOR": "1"}
 
     def run(self, *arguments: str, check: bool = True, limit_s: float = 60) -> str:
         """What it printed. With `check`, anything but success is an error with what it said."""
         try:
             done = children.run(
-                [self._binary, *arguments],
+                [self.binary, *arguments],
                 limit_s,
                 env=self._environment,
                 stderr=subprocess.STDOUT,

@@ -32,6 +32,15 @@ class Engine:
             ("memory: 512Mi", f"memory: {self.memory}"),
         ]
 
+    def service_changes(self, which: str) -> list[tuple[str, str]]:
+        """The same for examples/elastic.yaml."""
+        changes = [("trained.gguf", self.model(which))]
+        if self.program:
+            changes += [("command: [", "# command: ["), ("memory: 512Mi", f"memory: {self.memory}")]
+        if self.name == "vllm":
+            changes += [("kind: llamacpp", "kind: vllm"), ('args: [--threads, "1"]', "args: []")]
+        return changes
+
     def check_installed(self) -> None:
         if not self.program:
             return

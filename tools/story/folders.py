@@ -8,6 +8,9 @@ import tempfile
 from pathlib import Path
 
 
+CACHE = Path("/var/cache/berth")
+
+
 def make(parent: Path, name: str) -> Path:
     """PARENT/NAME-PID-xxxxxxxx, for this process. Removes those whose process is gone."""
     for folder in parent.glob(f"{name}-*-*"):

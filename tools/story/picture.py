@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import elastic
+
 WIDTH, LEFT, RIGHT = 1080, 120, 16
 LANE, GAP, TOP = 46, 10, 34
 CHART_WIDTH, CHART_HEIGHT = 520, 200
@@ -151,6 +153,52 @@ def _latency_chart(latency: dict[str, dict[str, Any]]) -> str:
     return f'<svg viewBox="0 0 {CHART_WIDTH} {height}">{"".join(parts)}</svg>'
 
 
+def _replica_chart(facts: dict[str, Any]) -> str:
+    """Wanted and ready replicas over time; the flood is shaded."""
+    left, bottom, height = 30, 150, 180
+    steps = facts["steps"]
+    begin, end = steps[0][0], max(steps[-1][0], facts["flood"][1]) + 1
+    most = max(max(step[1], step[2]) for step in steps) or 1
+
+    def x(seconds: float) -> float:
+        return left + (seconds - begin) / (end - begin) * (WIDTH - left - RIGHT)
+
+    def y(replicas: float) -> float:
+        return bottom - replicas / most * (bottom - 24)
+
+    def line(which: int, colour: str) -> str:
+        points = []
+        for at, following in zip(steps, [*steps[1:], (end, 0, 0)]):
+            points += [(x(at[0]), y(at[which])), (x(following[0]), y(at[which]))]
+        text = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+        return f'<polyline points="{text}" fill="none" stroke="{colour}" stroke-width="3"/>'
+
+    flood = facts["flood"]
+    parts = [_rect(x(flood[0]), 20, x(flood[1]) - x(flood[0]), bottom - 20, "var(--lane)")]
+    parts.append(_text(x(flood[0]) + 4, 34, "the crawler floods"))
+    parts += [line(1, "var(--batch)"), line(2, "var(--product)")]
+    parts += [_text(left - 8, y(count) + 4, str(count), "end") for count in range(most + 1)]
+    step = _tick_step(end - begin)
+    first = math.ceil(begin / step)
+    parts += [
+        _text(x(tick * step), bottom + 18, f"{tick * step:g} s", "middle")
+        for tick in range(first, int(end / step) + 1)
+    ]
+    return f'<svg viewBox="0 0 {WIDTH} {height}">{"".join(parts)}</svg>'
+
+
+def _elastic(report: dict[str, Any]) -> str:
+    facts = report.get("elastic")
+    if not facts:
+        return ""
+    findings = "".join(f"<p>{escape(line)}</p>" for line in elastic.lines_of(facts))
+    why = "".join(f"<p>{escape(text)}</p>" for text in facts["why"])
+    return f"""<section><h2>One model, as many servers as its objective needs</h2>
+<p class="soft">replicas <span style="color:var(--batch)">wanted</span> and
+<span style="color:var(--product)">ready</span></p>{_replica_chart(facts)}{findings}
+<h2>Why it scaled</h2>{why}</section>"""
+
+
 def _queue_table(queues: dict[str, dict[str, Any]]) -> str:
     rows = "".join(
         f'<tr><td><span class="dot" style="background:{_colour(name)}"></span>{escape(name)}</td>'
@@ -187,6 +235,7 @@ def page(report: dict[str, Any]) -> str:
 <p class="soft">Hogs: eight spinning processes got {hogs["cpu_used"]:.2f} CPUs of their {hogs["cpu_limit"]};
 the memory hog ended as {escape(hogs["memory_hog"])}.</p></section>
 </div>
+{_elastic(report)}
 <section><h2>What the model says</h2>
 <p class="soft">before</p><blockquote>{escape(sample["before"])}</blockquote>
 <p class="soft">after {training["loss"][-1][0]} steps, rolled out under {rollout["requests"]} requests of which

@@ -16,7 +16,7 @@ import folders
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-CACHE = Path("/var/cache/berth")
+CACHE = folders.CACHE
 PLACE = CACHE / "examples"
 
 

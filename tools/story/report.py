@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import elastic
 import timeline
 from programs import ROOT
 from stage import Facts, Stage
@@ -38,6 +39,7 @@ def make(stage: Stage, seconds: float) -> dict[str, Any]:
         "rollout": facts.rollout,
         "latency": facts.latency,
         "hogs": facts.hogs,
+        "elastic": facts.elastic,
         "server_mebibytes": facts.server_mebibytes,
         "pods": [_pod(record, now) for record in records],
         "marks": stage.timeline.marks,
@@ -159,6 +161,10 @@ def _show_findings(report: dict[str, Any], facts: Facts, out: Terminal) -> None:
     )
     latency = ", ".join(f"{what} {row['p95_ms']} ms" for what, row in facts.latency.items())
     out.line(f"  p95 of the service: {latency}")
+    for line in elastic.lines_of(facts.elastic):
+        out.line(f"  elastic: {line}")
+    for why in facts.elastic["why"]:
+        out.line(f"    {why[:150]}")
     out.line(
         f"  hogs: {facts.hogs['cpu_used']} CPUs of {facts.hogs['cpu_limit']}; "
         f"memory {facts.hogs['memory_hog']};  berth serve: {report['server_mebibytes']} MiB"

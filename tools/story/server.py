@@ -17,6 +17,13 @@ from api import Api, ApiError, Command
 from terminal import Terminal
 
 DEVICES = "nvidia.com/gpu=4:80Gi"
+# What a GPU costs in the story, for its bill.
+CONFIGURATION = """\
+apiVersion: config.berth.dev/v1alpha1
+kind: BerthConfiguration
+prices:
+- {resource: nvidia.com/gpu, perHour: 2.40, currency: EUR}
+"""
 READY_LIMIT_S = 120.0
 STOP_LIMIT_S = 120.0
 
@@ -66,6 +73,8 @@ class Server:
         # Not in /var/cache, which pods see, and short: it is part of socket names.
         self.data = folders.make(Path("/var/lib"), "berth-story")
         self.kubeconfig = self.data / "kubeconfig"
+        self._configuration = log.with_name("configuration.yaml")
+        self._configuration.write_text(CONFIGURATION)
 
     def start(self) -> str:
         """What it says of itself, once it is ready."""
@@ -75,6 +84,7 @@ class Server:
                 [
                     *(self._binary, "serve", "--data", self.data, "--port", "0"),
                     *("--emulate-device", DEVICES, "--allow-host-path", "--drain"),
+                    *("--host-dir", folders.CACHE, "--config", self._configuration),
                 ],
                 self._keep,
                 # It stops what runs, also when the story is killed.

@@ -37,6 +37,7 @@ class Facts:
     rollout: dict[str, Any] = field(default_factory=dict)
     latency: dict[str, dict[str, Any]] = field(default_factory=dict)
     hogs: dict[str, Any] = field(default_factory=dict)
+    elastic: dict[str, Any] = field(default_factory=dict)
     sharing: dict[str, float] = field(default_factory=dict)
     queues_text: str = ""
     server_mebibytes: float = 0.0

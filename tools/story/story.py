@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import elastic
 import serving
 import sharing
 from stage import Stage
@@ -13,6 +14,7 @@ STEPS = (
     ("c", "The batch goes on where it was", sharing.batch_resumes),
     ("d", "The trained model replaces the untrained one", serving.roll_over),
     ("e", "Hogs beside the service", serving.hogs),
+    ("g", "The model has as many servers as its objective needs", elastic.serve_elastically),
 )
 
 

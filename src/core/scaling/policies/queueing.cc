@@ -56,9 +56,12 @@ class Queueing : public ScalingPolicy {
 
     ScalingDecision decision;
     decision.replicas = within_bounds(service_, target);
-    decision.reason = fmt::format(
-        "{:.2f} replicas' work foreseen ({}), {} miss {:.1f}% of it, {:.1f}% allowed",
-        forecast_.ahead() / rates_.capacity, forecast_.name(), wanted, 100 * missed, 100 * allowed);
+    const double ahead = forecast_.ahead();
+    decision.reason = fmt::format("{}, {} would miss {:.1f}% of it, {:.1f}% allowed",
+                                  ahead > 0 ? fmt::format("{:.2f} replicas' work foreseen ({})",
+                                                          ahead / rates_.capacity, forecast_.name())
+                                            : "work as it came of late",
+                                  wanted, 100 * missed, 100 * allowed);
     decision.marginal_values = marginal_values(decision.replicas);
     return decision;
   }
