@@ -103,7 +103,8 @@ gateway::DemandReporter::Send report_to(client::HttpsClient& api) {
     api.raw(std::move(request), [done](const Result<platform::HttpResponse>& answer) {
       if (!answer) return done(std::unexpected(answer.error()));
       if (answer->status >= 300)
-        return done(fail(ErrorCode::kUnavailable,
+        return done(fail(answer->status == 400 || answer->status == 413 ? ErrorCode::kInvalid
+                                                                        : ErrorCode::kUnavailable,
                          fmt::format("demand is not taken, HTTP {}", answer->status),
                          std::string(documents::kDemandPath),
                          "give this gateway's user the ClusterRole `gateway`"));

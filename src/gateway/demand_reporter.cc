@@ -1,5 +1,6 @@
 #include "gateway/demand_reporter.h"
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <thread>
@@ -17,6 +18,7 @@ namespace berth::gateway {
 namespace {
 
 constexpr size_t kMostPending = 120;
+constexpr size_t kAtOnce = 10;  ///< so that no body is too large
 constexpr int64_t kSecond_ns = 1'000'000'000;
 
 std::string random_name() {
@@ -81,8 +83,9 @@ class DemandReporter::Reports : public std::enable_shared_from_this<Reports> {
 
   void send() {
     if (sending_ > 0 || pending_.empty()) return;
-    sending_ = pending_.back().sequence;
-    const Json body = documents::reports_to_document({pending_.begin(), pending_.end()});
+    const auto end = pending_.begin() + static_cast<long>(std::min(kAtOnce, pending_.size()));
+    sending_ = std::prev(end)->sequence;
+    const Json body = documents::reports_to_document({pending_.begin(), end});
     send_(objects::canonical_json(body), [weak = weak_from_this()](const Result<>& how) {
       const auto self = weak.lock();
       if (!self || self->stopped_) return;
@@ -92,13 +95,17 @@ class DemandReporter::Reports : public std::enable_shared_from_this<Reports> {
 
   void on_sent(const Result<>& how) {
     const int64_t sent = std::exchange(sending_, 0);
-    if (!how) {
+    if (!how && how.error().code != ErrorCode::kInvalid) {
       // Again with the next window.
       if (!std::exchange(failing_, true))
         remark_("scaling does not hear of demand: " + how.error().to_string());
       return;
     }
-    if (std::exchange(failing_, false)) remark_("scaling hears of demand again");
+    if (!how) {
+      remark_("what was told of demand is lost: " + how.error().to_string());
+    } else if (std::exchange(failing_, false)) {
+      remark_("scaling hears of demand again");
+    }
     while (!pending_.empty() && pending_.front().sequence <= sent) pending_.pop_front();
     // Whoever was urged meanwhile does not wait for the window's end.
     send();

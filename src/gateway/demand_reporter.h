@@ -15,7 +15,8 @@ namespace berth::gateway {
 /// minutes of it. On a thread of its own.
 class DemandReporter {
  public:
-  /// `done` may be called on any thread, and after this is gone.
+  /// `done` may be called on any thread, and after this is gone. What fails with kInvalid is not
+  /// sent again.
   using Send = std::function<void(std::string body, std::function<void(Result<>)> done)>;
 
   /// `traffic` and `clock` outlive this.

@@ -112,7 +112,8 @@ def _cost(stage: Stage, tenants: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "amount": row["costMicro"] / 1e6,
         "currency": books["currency"],
         "device_seconds": row["deviceSeconds"],
-        "tokens": sum(each["input_tokens"] + each["output_tokens"] for each in tenants.values()),
+        "tokens": row.get("inputTokens", 0) + row.get("outputTokens", 0)
+        or sum(each["input_tokens"] + each["output_tokens"] for each in tenants.values()),
     }
 
 

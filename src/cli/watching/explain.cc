@@ -37,6 +37,15 @@ Result<> run(const Globals& globals, const ExplainOptions& options) {
       const Explanation explanation = explain_model_service(service);
       if (!std::exchange(first, false)) fmt::print("\n");
       fmt::print("{}\n{}", explanation.heading, explanation.body);
+    } else if (subject.kind->plural == "deployments" && format != Format::kJson) {
+      BERTH_TRY(const Json deployment, api.get(Api::path(*subject.kind, api.ns(), subject.name)));
+      const std::string_view reason =
+          objects::find_string(deployment, {"metadata", "annotations", "berth.dev/scaling-reason"});
+      if (!std::exchange(first, false)) fmt::print("\n");
+      fmt::print("deployment {}: {} of {} replicas ready\n", subject.name,
+                 objects::find_int(deployment, {"status", "readyReplicas"}),
+                 objects::find_int(deployment, {"spec", "replicas"}));
+      if (!reason.empty()) fmt::print("  scaling     {}\n", reason);
     } else if (pods.empty()) {
       fmt::print("{} has no pods: `berth describe {}/{}` says why\n", subject.name,
                  subject.kind->singular, subject.name);

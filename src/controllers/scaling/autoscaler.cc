@@ -113,14 +113,17 @@ Autoscaler::Scaled& Autoscaler::scaled(const View& view, const Object& object,
   // What was measured so far is in the last verdict, or where it was written.
   JsonObject measured = objects::find_object(*object.json, {"status", "scaling"});
   if (found.told && found.uid == object.uid) measured = found.told->measured;
-  std::optional<core::ServingProfile> given;
-  if (const ObjectPtr profile = view.find({Kind::kServingProfile, "", spec.profile}))
-    if (auto read = documents::profile_from_document(*profile->json, spec.profile))
-      given = *std::move(read);
+  std::optional<Result<core::ServingProfile>> given;
+  if (const ObjectPtr profile = view.find({Kind::kServingProfile, "", spec.profile})) {
+    given = documents::profile_from_document(*profile->json, to_string(profile->key));
+  } else if (!spec.profile.empty()) {
+    given = fail(ErrorCode::kNotFound, "there is no such ServingProfile", spec.profile,
+                 "make it with `berth profile fit` and `berth apply`");
+  }
   if (found.uid != object.uid) found = {};
   found.uid = object.uid;
   found.asked = std::move(asked);
-  found.scaler = std::make_unique<ServiceScaler>(spec, std::move(given), measured);
+  found.scaler = std::make_unique<ServiceScaler>(spec, given, measured);
   return found;
 }
 

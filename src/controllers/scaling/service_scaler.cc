@@ -73,14 +73,16 @@ bool differs(double a, double b) {
 
 }  // namespace
 
-ServiceScaler::ServiceScaler(ScalingSpec spec, std::optional<core::ServingProfile> given,
+ServiceScaler::ServiceScaler(ScalingSpec spec,
+                             const std::optional<Result<core::ServingProfile>>& given,
                              const JsonObject& measured)
     : spec_(std::move(spec)) {
   const Json left(measured);
   core::ServingProfile start;
   double belief = kGuessed;
-  if (given) {
-    start = *std::move(given);
+  if (given && !*given) no_profile_ = given->error().to_string();
+  if (given && *given) {
+    start = **given;
     belief = kGiven;
   } else if (const Json* document = objects::find(left, {"profile"})) {
     if (auto read = documents::profile_from_document(*document, "status")) {
@@ -265,6 +267,7 @@ std::string ServiceScaler::circumstances() const {
   const double seconds = iteration_s(learned_, spec_.service.max_in_flight);
   text += fmt::format("; a full replica takes {:.1f} ms a token (+-{:.0f}%), a start {:.0f} s",
                       1e3 * seconds, 100 * fit_->uncertainty(), lead_s());
+  if (!no_profile_.empty()) text += fmt::format("; measured from here on: {}", no_profile_);
   return text;
 }
 

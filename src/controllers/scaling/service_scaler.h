@@ -36,8 +36,9 @@ struct ReplicaCounts {
 /// Fed in the order of time; equal inputs give equal verdicts.
 class ServiceScaler {
  public:
-  /// `given`: of `spec.profile`. `measured`: what an earlier one left in its verdict, may be empty.
-  ServiceScaler(ScalingSpec spec, std::optional<core::ServingProfile> given,
+  /// `given`: of `spec.profile`, or why it cannot be had; the reasons say so. `measured`: what an
+  /// earlier one left in its verdict, may be empty.
+  ServiceScaler(ScalingSpec spec, const std::optional<Result<core::ServingProfile>>& given,
                 const JsonObject& measured);
   ServiceScaler(const ServiceScaler&) = delete;
   ServiceScaler& operator=(const ServiceScaler&) = delete;
@@ -66,7 +67,8 @@ class ServiceScaler {
   JsonObject measured() const;
 
   const ScalingSpec spec_;
-  bool guessed_ = false;  ///< nobody measured the profile
+  bool guessed_ = false;    ///< nobody measured the profile
+  std::string no_profile_;  ///< why the one that was named is not used
   std::optional<core::OnlineFit> fit_;
   std::deque<double> leads_s_;
   std::deque<core::RequestShape> shapes_;  ///< of the latest answers

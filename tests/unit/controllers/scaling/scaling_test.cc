@@ -105,6 +105,30 @@ TEST_F(ScalingTest, ADeploymentThatCannotBeReadSaysSoAndStays) {
               HasSubstr("there is no scaling policy `magic`"));
 }
 
+TEST_F(ScalingTest, AProfileIsUsedAndOneThatIsNotThereIsNamed) {
+  const auto reason = [&] {
+    return std::string(find_string(world.json(service), {"status", "scalingReason"}));
+  };
+  const auto hear = [&](int64_t sequence) {
+    autoscaler.on_reports({{"gate", sequence, world.now.ns / 1'000'000'000, {{.model = "llama"}}}},
+                          world.now);
+    world.now = world.now + Duration::seconds(6);
+    decide(service);
+  };
+  add_service(R"("scaling":{"profile":"fast"})");
+  hear(1);
+  EXPECT_THAT(reason(), HasSubstr("there is no such ServingProfile"));
+  world.add(Kind::kServingProfile,
+            R"({"apiVersion":"berth.dev/v1alpha1","kind":"ServingProfile",
+                "metadata":{"name":"fast","namespace":""},
+                "spec":{"model":"llama","accelerator":"a","engine":"e",
+                        "iteration":{"baseSeconds":0.004,"perSequenceSeconds":0.001}}})");
+  hear(2);
+  hear(3);
+  EXPECT_THAT(reason(), HasSubstr("a full replica takes 8.0 ms a token")) << "4 + 4 x 1";
+  EXPECT_THAT(reason(), testing::Not(HasSubstr("ServingProfile")));
+}
+
 TEST_F(ScalingTest, WhatIsNotScaledAnyMoreIsLeftAlone) {
   add_service();
   held("llama");
