@@ -1,5 +1,6 @@
 #include "gateway/proxy/prober.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -20,6 +21,8 @@ constexpr auto kTick = std::chrono::milliseconds(25);
 constexpr Duration kMissing = Duration::milliseconds(500);
 constexpr Duration kReady = Duration::seconds(2);
 constexpr Duration kTimeout = Duration::seconds(2);
+/// Of the first check of one that requests wait for: it may have come before the server listened.
+constexpr Duration kFirstTimeout = Duration::milliseconds(250);
 constexpr int kFailures = 3;
 
 }  // namespace
@@ -54,12 +57,13 @@ class Prober::Probe final : public UpstreamConnection::Owner {
     if (connection_) {
       if (now < deadline_) return;
       connection_->abandon();
+      patience_ = std::min(patience_ * 2, kTimeout);
       on_result(false);
     }
     const bool wanted = !ready_ && prober_.traffic_.waits_for_start(model_);
     if (!wanted && now < next_) return;
     next_ = now + (ready_ ? kReady : kMissing);
-    deadline_ = now + kTimeout;
+    deadline_ = now + (wanted ? patience_ : kTimeout);
     status_ = 0;
     connection_ = prober_.worker_.connection(upstream_, true);
     connection_->start(*this, {request_, "", "", ""});
@@ -69,7 +73,10 @@ class Prober::Probe final : public UpstreamConnection::Owner {
   void on_head(const AnswerHead& head) override { status_ = head.status; }
   void on_body(std::string_view) override {}
   void on_flush() override {}
-  void on_end(UpstreamConnection::Ending) override { on_result(status_ >= 200 && status_ < 500); }
+  void on_end(UpstreamConnection::Ending) override {
+    patience_ = kFirstTimeout;
+    on_result(status_ >= 200 && status_ < 500);
+  }
 
   void on_result(bool well) {
     connection_ = nullptr;
@@ -92,6 +99,7 @@ class Prober::Probe final : public UpstreamConnection::Owner {
   const std::string request_;
   std::shared_ptr<UpstreamConnection> connection_;
   Time next_, deadline_;
+  Duration patience_ = kFirstTimeout;
   int status_ = 0;
   int failures_ = 0;
   bool ready_ = false;
