@@ -68,10 +68,8 @@ Result<pid_t> parse_sync(const std::string& text) {
     return fail(ErrorCode::kInternal, "the container was not created: conmon ended early");
   const int64_t pid = objects::find_int(answer, {"data"}, objects::find_int(answer, {"pid"}, -1));
   if (pid > 0) return static_cast<pid_t>(pid);
-  std::string_view message = trim(objects::find_string(answer, {"message"}, "no reason given"));
-  for (const std::string_view noise : {"runc create failed: ", "container create failed: "})
-    if (message.starts_with(noise)) message.remove_prefix(noise.size());
-  return fail(ErrorCode::kInternal, std::string(message), "runc");
+  return fail(ErrorCode::kInternal,
+              runc_message(objects::find_string(answer, {"message"}, "no reason given")), "runc");
 }
 
 ContainerRuntime::Phase phase_of(std::string_view text) {
@@ -97,6 +95,24 @@ std::string container_id(const std::string& pod_uid, const std::string& containe
   if (container.size() <= kLongest) return fmt::format("{}-{}-{}", pod_uid, container, attempt);
   return fmt::format("{}-{}-{:08x}-{}", pod_uid, container.substr(0, 32),
                      static_cast<uint32_t>(fnv1a(container)), attempt);
+}
+
+std::string runc_message(std::string_view log) {
+  constexpr std::string_view kKey = " msg=\"";
+  std::string message(trim(log));
+  if (const size_t at = message.rfind(kKey); at != std::string::npos) {
+    const std::string quoted = message.substr(at + kKey.size());
+    message.clear();
+    for (size_t i = 0; i < quoted.size() && quoted[i] != '"'; ++i)
+      if (quoted[i] != '\\')
+        message += quoted[i];
+      else if (++i < quoted.size())
+        message += quoted[i] == 'n' || quoted[i] == 't' ? ' ' : quoted[i];
+  }
+  for (const std::string_view noise :
+       {"container create failed: ", "runc create failed: ", "unable to start container process: "})
+    if (message.starts_with(noise)) message.erase(0, noise.size());
+  return message;
 }
 
 Result<ContainerRuntime> ContainerRuntime::open(Options options) {
@@ -223,8 +239,7 @@ Result<> ContainerRuntime::ensure_started(const std::string& id) const {
   if (result.exit_code == 0) return {};
   const auto found = find(id);
   if (found && found->phase == Phase::kRunning) return {};
-  const auto lines = split(trim(result.errors), '\n');
-  return fail(ErrorCode::kInternal, std::string(lines.back()), "runc start");
+  return fail(ErrorCode::kInternal, runc_message(result.errors), "runc start");
 }
 
 Result<> ContainerRuntime::signal(const std::string& id, int number) const {
@@ -233,7 +248,7 @@ Result<> ContainerRuntime::signal(const std::string& id, int number) const {
       result.errors.find("not running") != std::string::npos ||
       result.errors.find("already finished") != std::string::npos)
     return {};
-  return fail(ErrorCode::kInternal, std::string(trim(result.errors)), "runc kill");
+  return fail(ErrorCode::kInternal, runc_message(result.errors), "runc kill");
 }
 
 Result<> ContainerRuntime::remove(const std::string& id) const {
@@ -247,7 +262,7 @@ Result<> ContainerRuntime::remove(const std::string& id) const {
   if (there) {
     BERTH_TRY(const ProcessResult result, run_process(runc({"delete", "--force", id})));
     if (result.exit_code != 0 && !says_absent(result.errors))
-      return fail(ErrorCode::kInternal, std::string(trim(result.errors)), "runc delete");
+      return fail(ErrorCode::kInternal, runc_message(result.errors), "runc delete");
   }
   if (watched && started) BERTH_CHECK(await_monitor(options_.state_dir, id, kMonitorEnd));
   ::unlink(exit_file.c_str());

@@ -3,6 +3,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -18,6 +19,10 @@ namespace berth::node {
 /// The name of one run of a container: the same after a restart of Berth, so that it is found
 /// again. `attempt` is the restart count. At most 83 characters (conmon's sockets are named by it).
 std::string container_id(const std::string& pod_uid, const std::string& container, int attempt);
+
+/// What runc says went wrong, of what it and conmon write to their log (`time="…" level=error
+/// msg="…"`): the last message, without the words that every failed start begins with.
+std::string runc_message(std::string_view log);
 
 /// Runs containers by `runc` under one `conmon` each, which stays when Berth is gone, keeps the log
 /// and writes the exit code to `exit_dir/ID`. Calls block; any thread, one call a container at a
