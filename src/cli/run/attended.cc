@@ -1,5 +1,7 @@
 #include "cli/run/attended.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -7,6 +9,7 @@
 #include <cstdio>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -27,6 +30,16 @@ constexpr int kLogAttempts = 20;
 /// ignores it: the kernel has no default for it there.
 constexpr int kInterruptGraceSeconds = 10;
 
+/// What a container waits for that waiting does not bring.
+constexpr std::array<std::string_view, 5> kHopeless = {"VolumeForbidden", "InvalidImageName",
+                                                       "ErrImageNeverPull", "ImagePullBackOff",
+                                                       "CreateContainerConfigError"};
+/// The same of the scheduler's reasons.
+constexpr std::array<std::string_view, 3> kNeverScheduled = {"Never", "QueueMissing", "Refused"};
+/// As a shell has them.
+constexpr int kCannotExecute = 126;
+constexpr int kCommandNotFound = 127;
+
 const Json* container_state(const Json& pod, std::string_view state) {
   const JsonArray& statuses = objects::find_array(pod, {"status", "containerStatuses"});
   return statuses.empty() ? nullptr : objects::find(statuses[0], {"state", state});
@@ -42,6 +55,27 @@ sigset_t interrupts() {
 bool has_ended(const Json& pod) {
   const std::string_view phase = objects::find_string(pod, {"status", "phase"});
   return phase == "Succeeded" || phase == "Failed";
+}
+
+bool is_one_of(std::span<const std::string_view> words, std::string_view word) {
+  return std::ranges::find(words, word) != words.end();
+}
+
+/// Why the node will not start it however long one waits; empty when it may.
+std::string why_hopeless(const Json& pod) {
+  const Json* waiting = container_state(pod, "waiting");
+  if (waiting == nullptr || !is_one_of(kHopeless, objects::find_string(*waiting, {"reason"})))
+    return {};
+  return std::string(objects::find_string(*waiting, {"message"}));
+}
+
+/// Of a command that was never executed: what a shell would exit with.
+int start_error_code(std::string_view message) {
+  const auto says = [&](std::string_view text) { return message.find(text) != message.npos; };
+  if (says("file not found") || says("no such file")) return kCommandNotFound;
+  if (says("permission denied") || says("format error") || says("is a directory"))
+    return kCannotExecute;
+  return 1;
 }
 
 bool has_output(const Json& pod) {
@@ -66,11 +100,12 @@ class Attendance {
     std::thread listener([&] { listen(); });
     std::thread watcher([&] { watch(); });
 
-    wait_for_output();
+    const std::string hopeless = wait_for_output();
+    if (!hopeless.empty()) give_up(hopeless);
     std::thread printer;
     {
       const std::lock_guard lock(mutex_);
-      if (has_output(pod_)) printer = std::thread([&] { print_output(); });
+      if (!given_up_ && has_output(pod_)) printer = std::thread([&] { print_output(); });
     }
     wait_for_end();
 
@@ -105,12 +140,22 @@ class Attendance {
     interrupted_ = true;
     fmt::print(stderr, "\n{} {}{}\n", gently ? "stopping" : "killing", name_,
                gently ? " (Ctrl-C again kills it)" : "");
-    JsonObject options{{"apiVersion", "v1"},
-                       {"kind", "DeleteOptions"},
-                       {"preconditions", JsonObject{{"uid", uid_}}}};
-    options["gracePeriodSeconds"] = gently ? kInterruptGraceSeconds : 0;
-    const Result<Json> stopped = api_.remove(target(), options);
-    if (!stopped && stopped.error().code != ErrorCode::kNotFound) print_error(stopped.error());
+    remove(gently ? kInterruptGraceSeconds : 0);
+  }
+
+  void remove(int grace_seconds) const {
+    const JsonObject options{{"apiVersion", "v1"},
+                             {"kind", "DeleteOptions"},
+                             {"preconditions", JsonObject{{"uid", uid_}}},
+                             {"gracePeriodSeconds", grace_seconds}};
+    const Result<Json> removed = api_.remove(target(), options);
+    if (!removed && removed.error().code != ErrorCode::kNotFound) print_error(removed.error());
+  }
+
+  void give_up(const std::string& why) {
+    given_up_ = true;
+    fmt::print(stderr, "error: {} cannot start: {}\n", name_, why);
+    remove(0);
   }
 
   void watch() {
@@ -153,36 +198,49 @@ class Attendance {
 
   bool is_over() {
     const std::lock_guard lock(mutex_);
-    return gone_ || killed_ || has_ended(pod_);
+    return gone_ || killed_ || given_up_ || has_ended(pod_);
   }
 
-  void wait_for_output() {
+  /// Until there is some, or none will come; then why it cannot start, where that is so.
+  std::string wait_for_output() {
     std::unique_lock lock(mutex_);
-    const auto settled = [&] { return gone_ || killed_ || has_ended(pod_) || has_output(pod_); };
+    const auto settled = [&] {
+      return gone_ || killed_ || has_ended(pod_) || has_output(pod_) || !why_hopeless(pod_).empty();
+    };
     std::string said;
     std::chrono::milliseconds patience = kFirstLook;
     while (!changed_.wait_for(lock, patience, settled)) {
       patience = kLookAgain;
       const Json pod = pod_;
       lock.unlock();
-      const std::string why = why_waiting(pod);
+      const auto [why, hopeless] = why_waiting(pod);
+      if (hopeless) return why;
       if (!why.empty() && why != said) fmt::print(stderr, "{}: {}\n", name_, why);
       said = why;
       lock.lock();
     }
+    return gone_ || killed_ || interrupted_ ? std::string() : why_hopeless(pod_);
   }
 
-  std::string why_waiting(const Json& pod) const {
+  struct Wait {
+    std::string why;
+    bool hopeless = false;
+  };
+
+  Wait why_waiting(const Json& pod) const {
     if (objects::find_string(pod, {"spec", "nodeName"}).empty()) {
       const Result<Json> answer = api_.get(
           fmt::format("/berth/v1/explain/namespaces/{}/pods/{}", escape(ns_), escape(name_)));
-      const std::string why = answer ? explain_line(*answer) : std::string();
-      return why.empty() ? "waiting for its turn" : "waits: " + why;
+      if (!answer) return {"waiting for its turn"};
+      const std::string why = explain_line(*answer);
+      for (const Json& reason : objects::find_array(*answer, {"reasons"}))
+        if (is_one_of(kNeverScheduled, objects::find_string(reason, {"code"}))) return {why, true};
+      return {why.empty() ? "waiting for its turn" : "waits: " + why};
     }
     const Json* waiting = container_state(pod, "waiting");
-    if (waiting == nullptr) return "starting";
+    if (waiting == nullptr) return {"starting"};
     const std::string_view message = objects::find_string(*waiting, {"message"});
-    return fmt::format("starting{}{}", message.empty() ? "" : ": ", message);
+    return {fmt::format("starting{}{}", message.empty() ? "" : ": ", message)};
   }
 
   void print_output() {
@@ -204,11 +262,12 @@ class Attendance {
 
   void wait_for_end() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return gone_ || killed_ || has_ended(pod_); });
+    changed_.wait(lock, [&] { return gone_ || killed_ || given_up_ || has_ended(pod_); });
   }
 
   int verdict() {
     if (interrupted_) return 130;
+    if (given_up_) return 1;
     const Json* terminated = container_state(pod_, "terminated");
     const std::string_view reason = objects::find_string(pod_, {"status", "reason"});
     const std::string_view message = objects::find_string(pod_, {"status", "message"});
@@ -222,6 +281,11 @@ class Attendance {
     if (objects::find_string(*terminated, {"reason"}) == "OOMKilled") {
       fmt::print(stderr, "{}: used more memory than it asked for; give it more with --mem\n",
                  name_);
+    }
+    if (objects::find_string(*terminated, {"reason"}) == "StartError") {
+      const std::string_view why = objects::find_string(*terminated, {"message"});
+      fmt::print(stderr, "error: {} could not be started: {}\n", name_, why);
+      return start_error_code(why);
     }
     const int64_t code = objects::find_int(*terminated, {"exitCode"}, 1);
     // What was stopped from outside did not succeed, whatever it exited with.
@@ -242,6 +306,7 @@ class Attendance {
   bool gone_ = false;
   std::atomic<bool> interrupted_ = false;
   std::atomic<bool> killed_ = false;
+  std::atomic<bool> given_up_ = false;
   std::atomic<bool> finished_ = false;
   HttpRound watch_round_;
   HttpRound log_round_;

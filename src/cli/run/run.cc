@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -50,6 +51,13 @@ std::string gpu_resource(const Api& api) {
   return found.empty() ? "nvidia.com/gpu" : found;
 }
 
+/// What is piped in would be lost silently.
+void warn_of_input() {
+  struct stat input{};
+  if (::fstat(STDIN_FILENO, &input) == 0 && (S_ISFIFO(input.st_mode) || S_ISREG(input.st_mode)))
+    fmt::print(stderr, "warning: standard input is not passed on; let the command read a file\n");
+}
+
 Result<int> run(const Globals& globals, const RunOptions& options) {
   if (!options.detach) hold_interrupts();
   BERTH_TRY(Endpoint endpoint, find_local_endpoint(globals, SearchPath::of_this_user()));
@@ -63,6 +71,7 @@ Result<int> run(const Globals& globals, const RunOptions& options) {
   const objects::Kind& pods = api.kind("", "pods");
   BERTH_TRY(const Json pod,
             api.create(Api::path(pods, api.ns()) + "?fieldValidation=Strict", wanted));
+  warn_of_input();
   const std::string name(objects::name_of(pod));
   if (options.detach) {
     fmt::print("{}\n", name);
@@ -90,7 +99,8 @@ void add_run(CLI::App& root, const Globals& globals, int& exit_code) {
   command->add_option("--cpus", options->cpus, "How many CPUs, such as 8 or 500m");
   command->add_option("--mem", options->memory, "How much memory, such as 16Gi");
   command->add_option("--time", options->time,
-                      "It is stopped after this long, such as 2h; short work finds room sooner");
+                      "It is told to stop (SIGTERM) after this long, such as 2h, and killed 30 s "
+                      "later; short work finds room sooner");
   command->add_option("--queue", options->queue, "Whose share it uses (default: your own)");
   command->add_option("--name", options->name, "Of its pod (default: from the command)");
   command->add_option("--image", options->image,
@@ -101,7 +111,8 @@ void add_run(CLI::App& root, const Globals& globals, int& exit_code) {
   command->add_flag("--keep", options->keep, "Keep its record and logs after success");
   command->footer(
       "The command runs in this folder, which it may write to, and sees nobody else's. Its exit\n"
-      "code is passed on. Ctrl-C stops it, a second one kills it. While it waits, stderr says "
+      "code is passed on; its standard input is empty. Ctrl-C stops it, a second one kills it. "
+      "While it waits, stderr says "
       "why.\n"
       "Secrets among your variables are not passed on unless named with --env.\n\n"
       "Examples:\n"

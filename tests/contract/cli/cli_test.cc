@@ -2,9 +2,12 @@
 #include <fstream>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/run/attended.h"
@@ -40,11 +43,13 @@ class LogsOf final : public apiserver::LogSource {
 class Reasons final : public apiserver::ExplainSource {
  public:
   void explain(std::string, std::string, std::function<void(Result<Json>)> done) override {
-    done(Json(
-        JsonObject{{"reasons", JsonArray{JsonObject{{"code", "x"}, {"message", "no GPU is free"}}}},
-                   {"queue", "default"},
-                   {"position", 1}}));
+    done(Json(JsonObject{
+        {"reasons", JsonArray{JsonObject{{"code", code}, {"message", "no GPU is free"}}}},
+        {"queue", "default"},
+        {"position", 1}}));
   }
+
+  std::string code = "Insufficient";
 };
 
 class CliTest : public controllers::Machine {
@@ -89,6 +94,33 @@ class CliTest : public controllers::Machine {
     ran.out = testing::internal::GetCapturedStdout();
     ran.err = testing::internal::GetCapturedStderr();
     return ran;
+  }
+
+  /// `berth run`, whose pod gets this status as soon as it is there.
+  Ran run_with_status(std::vector<std::string> words, const std::string& status_json) {
+    std::thread reports([&] {
+      std::string name;
+      eventually([&] {
+        for (const auto& pod : list(kPods))
+          if (objects::find_string(*pod, {"status", "phase"}) != "Failed")
+            name = objects::name_of(*pod);
+        return !name.empty();
+      });
+      client::Target status = at(kPods, name);
+      status.subresource = "status";
+      const auto patched = api_->patch(status, client::PatchType::kMerge,
+                                       apiserver::json(R"({"status":)" + status_json + "}"));
+      EXPECT_TRUE(patched) << patched.error().to_string();
+    });
+    Ran ran = berth(std::move(words));
+    reports.join();
+    return ran;
+  }
+
+  static std::string container_status(const std::string& state) {
+    return R"("containerStatuses":[{"name":"main","image":"host","imageID":"","ready":false,
+              "restartCount":0,"state":)" +
+           state + "}]";
   }
 
   std::string file(const std::string& name, const std::string& text) {
@@ -222,28 +254,72 @@ TEST_F(CliTest, AUserGetsWhatTheyNeedAndNoMore) {
 
 TEST_F(CliTest, RunPassesOutputAndExitCodeOn) {
   node_.reset();
-  std::thread ends([&] {
-    std::string name;
-    eventually([&] {
-      const auto pods = list(kPods);
-      if (pods.empty()) return false;
-      name = objects::name_of(*pods.front());
-      return true;
-    });
-    client::Target status = at(kPods, name);
-    status.subresource = "status";
-    const auto terminated = api_->patch(
-        status, client::PatchType::kMerge,
-        apiserver::json(
-            R"({"status":{"phase":"Failed","containerStatuses":[{"name":"main","image":"host",
-          "imageID":"","ready":false,"restartCount":0,
-          "state":{"terminated":{"exitCode":7,"reason":"Error"}}}]}})"));
-    EXPECT_TRUE(terminated) << terminated.error().to_string();
-  });
-  const Ran ran = berth({"run", "--cpus", "1", "--", "python", "train.py", "--steps", "3"});
-  ends.join();
+  const Ran ran = run_with_status(
+      {"run", "--cpus", "1", "--", "python", "train.py", "--steps", "3"},
+      R"({"phase":"Failed",)" +
+          container_status(R"({"terminated":{"exitCode":7,"reason":"Error"}})") + "}");
   EXPECT_EQ(ran.code, 7) << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("hello from train-"));
+}
+
+TEST_F(CliTest, RunEndsWhenTheNodeWillNeverStartIt) {
+  node_.reset();
+  for (const char* reason : {"VolumeForbidden", "InvalidImageName", "ImagePullBackOff"}) {
+    const Ran ran = run_with_status(
+        {"run", "--", "true"},
+        R"({"phase":"Pending",)" +
+            container_status(fmt::format(
+                R"({{"waiting":{{"reason":"{}","message":"it is not allowed"}}}})", reason)) +
+            "}");
+    EXPECT_EQ(ran.code, 1) << reason;
+    EXPECT_THAT(ran.err, HasSubstr("cannot start: it is not allowed"));
+    EXPECT_TRUE(list(kPods).empty()) << "it is deleted";
+  }
+}
+
+TEST_F(CliTest, RunEndsWhenTheSchedulerWillNeverStartIt) {
+  node_.reset();
+  for (const char* code : {"Never", "QueueMissing", "Refused"}) {
+    reasons_.code = code;
+    const Ran ran = berth({"run", "--", "true"});
+    EXPECT_EQ(ran.code, 1) << code;
+    EXPECT_THAT(ran.err, HasSubstr("cannot start: no GPU is free"));
+    EXPECT_TRUE(list(kPods).empty()) << "it is deleted";
+  }
+}
+
+TEST_F(CliTest, RunSaysWhatCouldNotBeStarted) {
+  node_.reset();
+  const auto start_error = [&](const std::string& message) {
+    return run_with_status(
+        {"run", "--", "nosuch"},
+        R"({"phase":"Failed",)" +
+            container_status(fmt::format(
+                R"({{"terminated":{{"exitCode":128,"reason":"StartError","message":"{}"}}}})",
+                message)) +
+            "}");
+  };
+  Ran ran = start_error("executable file not found in $PATH");
+  EXPECT_EQ(ran.code, 127);
+  EXPECT_THAT(ran.err, HasSubstr(": executable file not found in $PATH\n"));
+  EXPECT_EQ(start_error("exec /x: permission denied").code, 126);
+  EXPECT_EQ(start_error("exec /x: no such file or directory").code, 127);
+  EXPECT_EQ(start_error("the cgroup is gone").code, 1);
+}
+
+TEST_F(CliTest, RunWarnsThatInputIsNotPassedOn) {
+  const int before = ::dup(STDIN_FILENO);
+  const auto warns = [&](const std::string& path) {
+    const int input = ::open(path.c_str(), O_RDONLY);
+    ::dup2(input, STDIN_FILENO);
+    ::close(input);
+    return berth({"run", "-d", "--", "cat"}).err.find("standard input is not passed on") !=
+           std::string::npos;
+  };
+  EXPECT_TRUE(warns(file("input", "hello")));
+  EXPECT_FALSE(warns("/dev/null"));
+  ::dup2(before, STDIN_FILENO);
+  ::close(before);
 }
 
 TEST_F(CliTest, RunIsStoppedByASignal) {

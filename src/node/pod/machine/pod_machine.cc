@@ -93,9 +93,11 @@ void PodMachine::on_prepared(const Result<std::vector<std::string>>& ips, const 
         std::clamp(prepare_backoff_ * 2, Duration::seconds(1), Duration::seconds(60));
     prepare_at_ = now + prepare_backoff_;
     actions_.record_event(true, {}, event, ips.error().to_string());
+    const bool forbidden = ips.error().code == ErrorCode::kForbidden;
     for (auto* list : {&record_.init, &record_.regular})
       for (ContainerRecord& c : *list)
-        if (c.stage == Stage::kWaiting) c.waiting_message = ips.error().to_string();
+        if (c.stage == Stage::kWaiting)
+          wait(c, forbidden ? "VolumeForbidden" : "ContainerCreating", ips.error().to_string());
   }
   step(now);
 }

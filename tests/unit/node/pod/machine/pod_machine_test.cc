@@ -126,6 +126,15 @@ TEST_F(PodMachineTest, PreparesPullsStartsRuns) {
   EXPECT_EQ(take(), "");
 }
 
+TEST_F(PodMachineTest, AVolumeThatIsNotAllowedIsToldFromOneThatIsLate) {
+  make(kOne);
+  machine_->on_prepared(fail(ErrorCode::kForbidden, "not allowed"), "FailedMount", now_);
+  EXPECT_EQ(find_string(shown(), {"state", "waiting", "reason"}), "VolumeForbidden");
+  EXPECT_EQ(find_string(shown(), {"state", "waiting", "message"}), "not allowed");
+  machine_->on_prepared(fail(ErrorCode::kNotFound, "no such secret"), "FailedMount", now_);
+  EXPECT_EQ(find_string(shown(), {"state", "waiting", "reason"}), "ContainerCreating");
+}
+
 TEST_F(PodMachineTest, InitContainersGoOneByOne) {
   make(R"("initContainers":[{"name":"x"},{"name":"y"}],"containers":[{"name":"a"},{"name":"b"}])");
   prepared();
