@@ -31,7 +31,37 @@ void add_container(JsonArray& reasons, const Json& container) {
   add_reason(reasons, reason.empty() ? "Ended" : reason, std::move(text));
 }
 
+/// Empty for one that is on its way.
+std::string why_waiting(const Json& container) {
+  const std::string_view reason = find_string(container, {"state", "waiting", "reason"});
+  const std::string_view message = find_string(container, {"state", "waiting", "message"});
+  const int64_t restarts = objects::find_int(container, {"restartCount"});
+  if (reason.empty() || (message.empty() && restarts == 0)) return {};
+  std::string text =
+      fmt::format("container {} waits ({})", find_string(container, {"name"}), reason);
+  if (!message.empty()) text += fmt::format(": {}", message);
+  if (restarts > 0)
+    text += fmt::format("; restarted {} {}", restarts, restarts == 1 ? "time" : "times");
+  if (const Json* last = objects::find(container, {"lastState", "terminated"})) {
+    text +=
+        fmt::format("; it last ended with exit code {}", objects::find_int(*last, {"exitCode"}));
+    if (const auto why = find_string(*last, {"reason"}); !why.empty())
+      text += fmt::format(" ({})", why);
+  }
+  return text;
+}
+
 }  // namespace
+
+void explain_waiting_containers(const Json& pod, Json& answer) {
+  if (find_string(pod, {"spec", "nodeName"}).empty() || !answer.is_object()) return;
+  JsonArray reasons;
+  for (const char* list : {"initContainerStatuses", "containerStatuses"})
+    for (const Json& container : objects::find_array(pod, {"status", list}))
+      if (std::string why = why_waiting(container); !why.empty())
+        add_reason(reasons, find_string(container, {"state", "waiting", "reason"}), std::move(why));
+  if (!reasons.empty()) answer.get_object()["reasons"] = std::move(reasons);
+}
 
 std::optional<Json> explain_ended(const Json& pod) {
   const std::string_view phase = find_string(pod, {"status", "phase"});

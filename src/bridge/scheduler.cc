@@ -75,11 +75,14 @@ class Scheduler::Body {
                      {"phase", "Pending"},
                      {"reasons", JsonArray{JsonObject{{"code", "Refused"}, {"message", why}}}},
                      {"changes", JsonArray()}});
-    if (const SharedJson pod = view_->object(task))
+    const SharedJson pod = view_->object(task);
+    if (pod)
       if (auto ended = explain_ended(*pod)) return *std::move(ended);
     auto explanation = control_->explain(task);
     if (!explanation) return std::unexpected(std::move(explanation).error());
-    return control::to_json(*explanation);
+    Json answer = control::to_json(*explanation);
+    if (pod) explain_waiting_containers(*pod, answer);
+    return answer;
   }
 
   void add(core::Event event) {

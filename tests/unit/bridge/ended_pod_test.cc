@@ -39,6 +39,35 @@ TEST(EndedPod, SaysWhyTheNodeEndedIt) {
   EXPECT_EQ(message(*explained, 0), "Evicted: too much on disk");
 }
 
+TEST(PlacedPod, SaysWhatItsContainersWaitFor) {
+  Json answer = JsonObject{};
+  explain_waiting_containers(pod(R"({"phase":"Running","initContainerStatuses":[
+      {"name":"i","state":{"terminated":{"exitCode":0}}}],"containerStatuses":[
+      {"name":"a","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff",
+       "message":"back-off 20s restarting failed container"}},
+       "lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}},
+      {"name":"b","restartCount":0,"state":{"waiting":{"reason":"CreateContainerConfigError",
+       "message":"configmap \"x\" not found"}}},
+      {"name":"c","restartCount":0,"state":{"waiting":{"reason":"ContainerCreating"}}},
+      {"name":"d","restartCount":1,"state":{"running":{}}}]})"),
+                             answer);
+  EXPECT_EQ(message(answer, 0),
+            "container a waits (CrashLoopBackOff): back-off 20s restarting failed container; "
+            "restarted 2 times; it last ended with exit code 137 (OOMKilled)");
+  EXPECT_EQ(message(answer, 1),
+            "container b waits (CreateContainerConfigError): configmap \"x\" not found");
+  EXPECT_EQ(message(answer, 2), "");
+}
+
+TEST(PlacedPod, KeepsWhatTheSchedulerSaysOfOneWithoutAPlace) {
+  Json answer = JsonObject{{"reasons", JsonArray{JsonObject{{"message", "full"}}}}};
+  Json waits = pod(R"({"containerStatuses":[{"name":"a","state":{"waiting":{"reason":"x",
+                       "message":"y"}}}]})");
+  waits.at("spec") = JsonObject{};
+  explain_waiting_containers(waits, answer);
+  EXPECT_EQ(message(answer, 0), "full");
+}
+
 TEST(EndedPod, IsNotOneThatRunsOrWaits) {
   EXPECT_FALSE(explain_ended(pod(R"({"phase":"Running"})")));
   EXPECT_FALSE(explain_ended(pod("{}")));
