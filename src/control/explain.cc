@@ -363,9 +363,10 @@ Result<Explanation> explain(const State& state, const Plan& plan, uint64_t seed,
   for (const Waiting& waiting : plan.waiting)
     if (waiting.gang == gang.name) e.waiting = waiting;
   if (!e.waiting) return e;
-  // Neither is of any help to what no node can ever have.
-  const bool never = std::ranges::any_of(
-      e.waiting->reasons, [](const Reason& reason) { return reason.code == ReasonCode::kNever; });
+  // Neither is of any help to what no node can ever have, or no queue takes.
+  const bool never = std::ranges::any_of(e.waiting->reasons, [](const Reason& reason) {
+    return reason.code == ReasonCode::kNever || reason.code == ReasonCode::kQueueMissing;
+  });
   if (never)
     e.waiting->position = 0;
   else

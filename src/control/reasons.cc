@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/placement/constraints/feasibility.h"
 #include "core/sharing/over_budget.h"
@@ -110,32 +111,36 @@ std::string why_never(const State& state, const Gang& gang, std::span<const Task
       most_devices = std::max(most_devices, here);
     }
     if (want.count > 0 && most_devices == 0) return fmt::format("no node has {}", resource);
+    std::vector<std::string> lacking;  // every one of them, so that they are mended at once
     if (want.count > most_devices)
-      return fmt::format("it asks for {} {} on one node; the most that a node has is {}",
-                         want.count, resource, most_devices);
-    if (want.count > 0 && !model)
-      return fmt::format("no node has {} of an allowed model", resource);
-    if (want.count > 0 && want.memory_bytes > device_memory)
-      return fmt::format("it asks for {} of memory on one {}; the largest has {}",
-                         gibibytes(want.memory_bytes), resource, gibibytes(device_memory));
+      lacking.push_back(fmt::format("it asks for {} {} on one node; the most that a node has is {}",
+                                    want.count, resource, most_devices));
+    else if (want.count > 0 && !model)
+      lacking.push_back(fmt::format("no node has {} of an allowed model", resource));
+    else if (want.count > 0 && want.memory_bytes > device_memory)
+      lacking.push_back(fmt::format("it asks for {} of memory on one {}; the largest has {}",
+                                    gibibytes(want.memory_bytes), resource,
+                                    gibibytes(device_memory)));
     if (shape.request.cpu_milli > most_cpu)
-      return fmt::format("it asks for {} CPUs; the largest node has {}",
-                         cores(shape.request.cpu_milli), cores(most_cpu));
+      lacking.push_back(fmt::format("it asks for {} CPUs; the largest node has {}",
+                                    cores(shape.request.cpu_milli), cores(most_cpu)));
     if (shape.request.memory_bytes > most_memory)
-      return fmt::format("it asks for {} of memory; the largest node has {}",
-                         gibibytes(shape.request.memory_bytes), gibibytes(most_memory));
+      lacking.push_back(fmt::format("it asks for {} of memory; the largest node has {}",
+                                    gibibytes(shape.request.memory_bytes), gibibytes(most_memory)));
     if (shape.request.ephemeral_bytes > most_disk)
-      return fmt::format("it asks for {} of ephemeral storage; the largest node has {}",
-                         gibibytes(shape.request.ephemeral_bytes), gibibytes(most_disk));
+      lacking.push_back(fmt::format("it asks for {} of ephemeral storage; the largest node has {}",
+                                    gibibytes(shape.request.ephemeral_bytes),
+                                    gibibytes(most_disk)));
     for (const auto& request : shape.counted) {
       int64_t most = 0;
       for (const Node& node : state.nodes())
         for (const CountedResource& row : node.counted)
           if (node.alive && row.resource == request.resource) most = std::max(most, row.capacity);
       if (most < request.amount)
-        return fmt::format("it asks for {} {}; the most that a node has is {}", request.amount,
-                           state.names().text(request.resource), most);
+        lacking.push_back(fmt::format("it asks for {} {}; the most that a node has is {}",
+                                      request.amount, state.names().text(request.resource), most));
     }
+    if (!lacking.empty()) return fmt::format("{}", fmt::join(lacking, "; and "));
     const PlaceQuery query{task, kAllAccelerators, {}};
     const Feasibility feasible(state, query);
     const bool labelled =
@@ -275,10 +280,10 @@ Waiting Reasons::of(const Waiter& waiter) {
       break;
     case ReasonCode::kBudget: {
       const Queue& queue = state_.queue(over_budget(state_, gang.queue));
-      add(waiter.code, fmt::format("queue {} has spent its budget of {}; nothing of it starts "
-                                   "before {}, unless the budget is raised",
-                                   queue.name, queue.budget.amount,
-                                   format_time(queue.budget.until)));
+      add(waiter.code,
+          fmt::format("queue {} has spent its budget of {}; nothing of it starts "
+                      "before {}, unless the budget is raised",
+                      queue.name, queue.budget.amount, format_time(queue.budget.until)));
       break;
     }
     case ReasonCode::kClaimed:
@@ -311,8 +316,8 @@ Waiting Reasons::of(const Waiter& waiter) {
           claim.start
               ? fmt::format("it has its queue's reservation, expected to start by {}",
                             format_time(*claim.start))
-              : std::string("it has its queue's reservation; when is not known, as what it waits "
-                            "for has no expected duration"));
+              : std::string("room is reserved for it next; when is not known, as what it waits "
+                            "for does not say how long it takes"));
   return waiting;
 }
 

@@ -32,8 +32,10 @@ std::string holder_text(const Json& holder) {
   const Json* devices = objects::find(holder, {"devices"});
   const double count =
       devices != nullptr && devices->is_number() ? devices->to_number<double>() : 0.0;
-  return fmt::format("{} ({:g} of queue {}, priority {})", objects::find_string(holder, {"gang"}),
-                     count, objects::find_string(holder, {"queue"}),
+  // Who has no devices has CPU or memory.
+  return fmt::format("{} ({}queue {}, priority {})", objects::find_string(holder, {"gang"}),
+                     count > 0 ? fmt::format("{:g} of ", count) : "",
+                     objects::find_string(holder, {"queue"}),
                      objects::find_int(holder, {"priority"}));
 }
 

@@ -203,6 +203,21 @@ TEST_F(SchedulerTest, WhatCannotBeIsToldAtOnceAndTrue) {
             "it asks for 3 nvidia.com/gpu on one node; the most that a node has is 2");
   EXPECT_EQ(find_string(find_array(explain("huge"), {"reasons"}).at(0), {"code"}), "Never");
 
+  create("pods", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"both"},"spec":{
+      "containers":[{"name":"c","image":"host","resources":{"limits":{
+      "cpu":"900","nvidia.com/gpu":"3"}}}]}})");
+  ASSERT_TRUE(eventually([&] { return condition("both", "PodScheduled", "status") == "False"; }));
+  EXPECT_THAT(condition("both", "PodScheduled", "message"),
+              HasSubstr("the most that a node has is 2; and it asks for 900 CPUs"));
+
+  pod("holder", 0);
+  ASSERT_TRUE(eventually([&] { return node_of("holder") == "n1"; }));
+  pod("lost", 0, R"(,"labels":{"berth.dev/queue":"nosuch"})");
+  ASSERT_TRUE(eventually([&] { return condition("lost", "PodScheduled", "status") == "False"; }));
+  const Json lost = explain("lost");
+  EXPECT_EQ(find_string(find_array(lost, {"reasons"}).at(0), {"code"}), "QueueMissing");
+  EXPECT_EQ(objects::find(lost, {"holders"}), nullptr) << "nobody holds anything against it";
+
   pod("wrong", 0, R"(,"annotations":{"berth.dev/gpu-fraction":"1.5"})");
   ASSERT_TRUE(eventually([&] { return condition("wrong", "PodScheduled", "status") == "False"; }));
   EXPECT_THAT(condition("wrong", "PodScheduled", "message"), HasSubstr("at most 1"));

@@ -124,6 +124,13 @@ TEST(Explanation, SaysWhyAndWhatWouldHelp) {
   EXPECT_EQ(explain_line(answer), "2 GPUs are free, it asks for 4");
 }
 
+TEST(Explanation, HoldersOfCpusAloneHaveNoDevices) {
+  const Json answer =
+      json(R"({"holders":[{"gang":"default/lq","queue":"lim","devices":0.0,"priority":0}]})");
+  EXPECT_EQ(explain_pod(json("{}"), answer, false).body,
+            "  held by     default/lq (queue lim, priority 0)\n");
+}
+
 TEST(Explanation, WhatCanNeverStartIsNotCalledWaiting) {
   const Json pod = json(R"({"metadata":{"name":"huge"},"status":{"phase":"Pending"}})");
   const Json answer =
