@@ -99,6 +99,30 @@ class LimitsTest(Case):
         self.assertIn("ephemeral", done["status"]["message"])
 
 
+class RunTest(Case):
+    def test_what_can_never_start_ends_with_its_reason(self) -> None:
+        for options, reason in (([], "--allow-host-path"), (["--gpus=9"], "the most that a node has is 2"),
+                                (["--queue=nosuch"], "its queue does not exist")):
+            done = server.cli("run", "--name=hopeless", *options, "--", "true")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("hopeless cannot start: ", done.stderr)
+            self.assertIn(reason, done.stderr)
+            server.wait_gone("pods", "hopeless")
+
+    def test_a_command_that_is_not_there_exits_as_in_a_shell(self) -> None:
+        def restart(*options: str) -> None:
+            server.stop()
+            server.start(*options)
+
+        restart("--allow-host-path")
+        self.addCleanup(restart)
+        for command, code in (("nosuchcommand", 127), ("/etc/passwd", 126)):
+            done = server.cli("run", "--", command)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertNotIn("level=error", done.stderr)
+            self.assertIn(command, done.stderr)
+
+
 class LifeTest(Case):
     def test_exit_code(self) -> None:
         done = self.run_pod("seven", "exit 7", "Failed")
