@@ -28,6 +28,14 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+/// Two neighbouring letters in the wrong order, as in `Pdo`.
+bool are_swapped(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  const size_t at = static_cast<size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+  return at + 1 < a.size() && a[at] == b[at + 1] && a[at + 1] == b[at] &&
+         a.substr(at + 2) == b.substr(at + 2);
+}
+
 }  // namespace
 
 std::string_view closest(std::string_view word, std::span<const std::string_view> candidates) {
@@ -37,6 +45,7 @@ std::string_view closest(std::string_view word, std::span<const std::string_view
   for (std::string_view candidate : candidates) {
     const std::string name = lower(candidate);
     size_t distance = edit_distance(wanted, name);
+    if (are_swapped(wanted, name)) distance = 1;
     if (wanted.size() >= 3 && name.starts_with(wanted)) distance = 1;
     if (distance < best_distance) best = candidate, best_distance = distance;
   }

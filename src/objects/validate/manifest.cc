@@ -39,7 +39,7 @@ Issue unknown_kind(const Registry& registry, std::string_view api_version, std::
   if (const Kind* alias = registry.find_alias(kind); alias != nullptr && meant.empty())
     meant = alias->kind;
   return {Issue::Kind::kInvalid, "kind", fmt::format("there is no kind `{}`", kind),
-          meant.empty() ? "see `kubectl api-resources`" : fmt::format("did you mean `{}`?", meant)};
+          meant.empty() ? "see `berth get --help`" : fmt::format("did you mean `{}`?", meant)};
 }
 
 Issue missing(const JsonObject& object, std::string_view key, std::string_view example) {

@@ -14,6 +14,9 @@ TEST(TextTest, ClosestFindsWhatWasMeant) {
   EXPECT_EQ(closest("Spec", fields), "spec");
   EXPECT_EQ(closest("apiversion", fields), "apiVersion");
   EXPECT_EQ(closest("stauts", fields), "status");
+  const std::vector<std::string_view> kinds{"Pod", "Job"};
+  EXPECT_EQ(closest("Pdo", kinds), "Pod");
+  EXPECT_EQ(closest("odP", kinds), "");
   EXPECT_EQ(closest("replicas", fields), "");
   EXPECT_EQ(closest("x", fields), "");
   EXPECT_EQ(closest("", fields), "");
