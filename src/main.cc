@@ -18,6 +18,9 @@ int main(int argc, char** argv) {
   root.require_subcommand(1);
   root.set_help_all_flag("--help-all", "Print the help of every command");
   root.fallthrough();
+  root.failure_message([](const CLI::App* app, const CLI::Error& error) {
+    return "error: " + CLI::FailureMessage::simple(app, error);
+  });
   int exit_code = 1;
   const berth::app::SystemClock clock;
   berth::cli::Globals globals;

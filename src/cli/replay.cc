@@ -47,7 +47,7 @@ void add_replay(CLI::App& root, int& exit_code) {
   replay->footer(
       "Every decision must come out as it was recorded. Exit code 1: one did not, and the first\n"
       "difference is shown; 2: not a journal.\n\n"
-      "Example:\n  berth replay ~/.local/share/berth/journal");
+      "Example:\n  berth replay /var/lib/berth/journal");
   auto path = std::make_shared<std::string>();
   replay->add_option("JOURNAL", *path, "A journal folder, or one file of it")->required();
   replay->callback([path, &exit_code] { exit_code = replay_all(*path); });

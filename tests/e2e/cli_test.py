@@ -60,6 +60,7 @@ class GetTest(Case):
         wrong = berth_cli("get", "cm", "--sort-by", ".no.such")
         self.assertEqual(wrong.returncode, 2)
         self.assertIn("no object has a field `.no.such`", wrong.stderr)
+        self.assertTrue(berth_cli("get").stderr.startswith("error: KIND is required"))
 
     def test_labels_and_selectors(self) -> None:
         shown = self.good("get", "cm", "--show-labels")

@@ -92,7 +92,12 @@ void add_queue(CLI::App& root, const Globals& globals, int& exit_code) {
     sub->add_option("NAME", options->name, "Of the queue")->required();
     sub->add_option("--parent", options->parent, "The queue above it");
     sub->add_option("--weight", options->weight, "Its part of what nobody is guaranteed")
-        ->check(CLI::PositiveNumber);
+        ->check([](const std::string& text) {
+          double weight = 0;
+          return CLI::detail::lexical_cast(text, weight) && weight > 0
+                     ? std::string()
+                     : "must be a number above 0, not " + text;
+        });
     sub->add_option("--guarantee", options->guarantee, "What it gets when it asks");
     sub->add_option("--limit", options->limit, "What it never exceeds");
     sub->add_option("--reclaim", options->reclaim, "fairShare or guarantee");

@@ -233,6 +233,8 @@ TEST_F(CliTest, QueuesAreMadeAndShown) {
   EXPECT_THAT(tree.out, HasSubstr("  alice"));
   EXPECT_EQ(berth({"queue", "create", "lab"}).code, 1);
   EXPECT_EQ(berth({"queue", "create", "x", "--limit", "cpu"}).code, 2);
+  EXPECT_EQ(berth({"queue", "set", "lab", "--weight", "-3"}).err,
+            "--weight: must be a number above 0, not -3");
 }
 
 TEST_F(CliTest, AUserGetsWhatTheyNeedAndNoMore) {
