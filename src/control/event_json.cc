@@ -60,9 +60,8 @@ BERTH_FIELDS(NodeUpsert, F(name) F(capacity) F(devices) F(counted) F(labels) F(t
                              F(unschedulable) F(ready));
 BERTH_FIELDS(NodeRemove, F(name));
 BERTH_FIELDS(UsageWindow, F(samples));
-BERTH_FIELDS(QueueUpsert,
-             F(name) F(parent) F(weight_milli) F(guaranteed) F(limit) F(reclaim) F(times)
-                 F(budget));
+BERTH_FIELDS(QueueUpsert, F(name) F(parent) F(weight_milli) F(guaranteed) F(limit) F(reclaim)
+                              F(times) F(budget));
 BERTH_FIELDS(QueueRemove, F(name));
 BERTH_FIELDS(GangUpsert, F(name) F(queue) F(priority) F(min) F(max) F(topology_key)
                              F(topology_required) F(created) F(timeout));

@@ -18,7 +18,15 @@ namespace berth::control {
 /// Something that, all else equal, would let the gang start in the next cycle. Each was tried on a
 /// copy of the state before it is told.
 struct Change {
-  enum class Kind { kLowerRequest, kFree, kRaiseLimit, kPreemptible, kUncordon, kWait, kRaiseBudget };
+  enum class Kind {
+    kLowerRequest,
+    kFree,
+    kRaiseLimit,
+    kPreemptible,
+    kUncordon,
+    kWait,
+    kRaiseBudget
+  };
   Kind kind = Kind::kFree;
   std::string text{};
   /// The change itself: applied to the state that was explained, the gang starts in the next cycle.

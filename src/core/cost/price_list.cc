@@ -34,7 +34,8 @@ ExactCost PriceList::cost(const std::string& of, int64_t milli_units, Time from,
 
 PriceList PriceList::revised(const PriceList& said, Time now) const {
   PriceList result = *this;
-  for (auto& [of, changes] : result.changes_) changes.erase(changes.upper_bound(now), changes.end());
+  for (auto& [of, changes] : result.changes_)
+    changes.erase(changes.upper_bound(now), changes.end());
   std::erase_if(result.changes_, [](const auto& each) { return each.second.empty(); });
   for (const auto& [of, changes] : said.changes_) {
     const bool is_new = !result.knows(of);

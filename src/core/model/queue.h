@@ -60,10 +60,10 @@ struct QueueTimes {
 
 /// What a queue, and those below it, may spend.
 struct QueueBudget {
-  bool spent = false;    ///< until then nothing of it starts
+  bool spent = false;     ///< until then nothing of it starts
   bool preempts = false;  ///< and what runs stops
-  std::string amount{};  ///< for people: `10.00 USD a month`
-  Time until{};          ///< when the next period begins
+  std::string amount{};   ///< for people: `10.00 USD a month`
+  Time until{};           ///< when the next period begins
   bool operator==(const QueueBudget&) const = default;
 };
 

@@ -50,8 +50,8 @@ void OnlineFit::update(const Row& row, double measured_s) {
   Row gain{};
   for (size_t i = 0; i < kSize; ++i) {
     predicted += row[i] * mean_[i];
-    covariance_[i][i] =
-        std::min(covariance_[i][i] + std::pow(kDrift * mean_[i], 2), most_[i] + kLeast_s * kLeast_s);
+    covariance_[i][i] = std::min(covariance_[i][i] + std::pow(kDrift * mean_[i], 2),
+                                 most_[i] + kLeast_s * kLeast_s);
     for (size_t j = 0; j < kSize; ++j) gain[i] += covariance_[i][j] * row[j];
   }
   double variance = std::pow(kNoise * std::max(measured_s, predicted), 2);
@@ -75,8 +75,7 @@ double OnlineFit::uncertainty() const {
   if (!linear_) return 0;
   const double n = std::max(1, profile_.limits.max_sequences / 2);
   const double seconds = mean_[0] + n * mean_[1];
-  const double variance =
-      covariance_[0][0] + 2 * n * covariance_[0][1] + n * n * covariance_[1][1];
+  const double variance = covariance_[0][0] + 2 * n * covariance_[0][1] + n * n * covariance_[1][1];
   return std::sqrt(std::max(0.0, variance)) / seconds;
 }
 

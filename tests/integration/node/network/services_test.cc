@@ -205,7 +205,8 @@ TEST_F(ServicesTest, SpreadsOverReadyEndpointsFromEverywhere) {
         << "from a pod, also to itself";
 
     machine.endpoints("web", {"b"}, {"a"});
-    EXPECT_TRUE(eventually([&] { return machine.answers(b, ip, 20) == std::set<std::string>{"b"}; }));
+    EXPECT_TRUE(
+        eventually([&] { return machine.answers(b, ip, 20) == std::set<std::string>{"b"}; }));
     EXPECT_EQ(machine.answers(b, ip, 20), std::set<std::string>{"b"}) << "a is on its way out";
   });
 }

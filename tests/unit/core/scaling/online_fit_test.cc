@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-
 namespace berth::core {
 namespace {
 
-/// What a server that takes `base + n * sequence + tokens * prompt` an iteration shows of a request.
+/// What a server that takes `base + n * sequence + tokens * prompt` an iteration shows of a
+/// request.
 ServedRequest served(double base_s, double sequence_s, double prompt_s, int prompt, int output,
                      int in_flight, bool streamed) {
   ServedRequest request{.prompt_tokens = prompt,
