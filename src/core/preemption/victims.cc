@@ -183,6 +183,8 @@ class Search {
       known_places.push_back(static_cast<size_t>(
           std::find(candidates.begin(), candidates.end(), i) - candidates.begin()));
     std::sort(known_places.begin(), known_places.end());
+    // One may yield only after others did: then there is no choice to compare.
+    if (!known.empty() && known_places.back() == candidates.size()) return known;
     const auto suffices = [&](std::span<const size_t> set) {
       std::vector<size_t> units;
       for (size_t place : set) units.push_back(candidates[place]);
