@@ -344,6 +344,7 @@ class RunnerThread final : public Runner {
     });
     loop_->stop();
     thread_.join();
+    loop_->close();  // answers that come later hold the loop
   }
 
   void add_demand(std::vector<documents::DemandReport> reports) override {

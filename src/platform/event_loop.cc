@@ -22,6 +22,7 @@ struct EventLoop::State {
   std::unordered_map<TimerId, SteadyTime> due;
   TimerId last_timer = 0;
   bool stopping = false;
+  bool closed = false;
   std::thread::id runner;
 
   // Needs `mutex`.
@@ -41,6 +42,7 @@ EventLoop::~EventLoop() = default;
 void EventLoop::post(Work work) {
   {
     const std::lock_guard lock(state_->mutex);
+    if (state_->closed) return;
     state_->queue.push_back(std::move(work));
   }
   state_->changed.notify_one();
@@ -50,6 +52,7 @@ EventLoop::TimerId EventLoop::after(Duration delay, Work work) {
   TimerId timer = 0;
   {
     const std::lock_guard lock(state_->mutex);
+    if (state_->closed) return 0;
     timer = ++state_->last_timer;
     const auto at = std::chrono::steady_clock::now() + std::chrono::nanoseconds(delay.ns);
     state_->timers.emplace(std::pair(at, timer), std::move(work));
@@ -98,6 +101,17 @@ void EventLoop::stop() {
     state_->stopping = true;
   }
   state_->changed.notify_one();
+}
+
+void EventLoop::close() {
+  // What goes may post as it goes, so it goes without the lock.
+  decltype(state_->queue) queue;
+  decltype(state_->timers) timers;
+  const std::lock_guard lock(state_->mutex);
+  state_->closed = true;
+  state_->due.clear();
+  queue.swap(state_->queue);
+  timers.swap(state_->timers);
 }
 
 bool EventLoop::on_loop_thread() const {

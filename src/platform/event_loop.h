@@ -31,6 +31,9 @@ class EventLoop {
   /// Runs posted work and timers until `stop`. What was posted before `stop` still runs.
   void run();
   void stop();
+  /// Drops what still waits, and from now on all that is posted: work that holds its own loop would
+  /// keep both for ever. Nothing may be in `run`.
+  void close();
   /// Is the caller on the thread that is in `run`?
   bool on_loop_thread() const;
 

@@ -253,7 +253,8 @@ class Scenario {
       task.shape.devices.milli = static_cast<uint16_t>(gpus >= 1000 ? 1000 : gpus);
       task.shape.devices.memory_bytes = memory;
     }
-    for (std::string_view model : split(take(line, "model"), '|'))
+    const std::string models = take(line, "model");
+    for (std::string_view model : split(models, '|'))
       if (!model.empty()) task.shape.devices.models.emplace_back(model);
     for (auto entry = line.values.begin(); entry != line.values.end();) {
       if (entry->first.starts_with("select.")) {

@@ -36,13 +36,14 @@ bool has_status(const objects::Kind& kind) {
 Answer<> check_identity(const Subject& subject, Json& body) {
   const objects::Kind& kind = *subject.kind;
   if (!body.is_object()) return bad_request("the body is not a JSON object");
-  const std::string_view api_version = find_string(body, {"apiVersion"}, kind.api_version());
+  const std::string served = kind.api_version();
+  const std::string_view api_version = find_string(body, {"apiVersion"}, served);
   const std::string_view kind_name = find_string(body, {"kind"}, kind.kind);
-  if (api_version != kind.api_version() || kind_name != kind.kind) {
+  if (api_version != served || kind_name != kind.kind) {
     return bad_request(fmt::format("the body is a {} of {}, but the address is that of {} of {}",
-                                   kind_name, api_version, kind.kind, kind.api_version()));
+                                   kind_name, api_version, kind.kind, served));
   }
-  body.as_object()["apiVersion"] = kind.api_version();
+  body.as_object()["apiVersion"] = served;
   body.as_object()["kind"] = kind.kind;
   if (const Json* metadata = find(body, {"metadata"}); metadata && !metadata->is_object()) {
     return bad_request("metadata is not an object");

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/model/ids.h"
-#include "core/model/names.h"
+#include "core/model/names/names.h"
 
 namespace berth::core {
 

@@ -10,8 +10,8 @@
 
 #include "base/time.h"
 #include "core/model/event.h"
-#include "core/model/name_index.h"
-#include "core/model/names.h"
+#include "core/model/names/name_index.h"
+#include "core/model/names/names.h"
 #include "core/model/node.h"
 #include "core/model/past/durations.h"
 #include "core/model/plan.h"

@@ -64,7 +64,7 @@ void FairQueue::on_return(const QueuedRequest& request) {
   on_arrival(request);
 }
 
-QueuedRequest FairQueue::remove(const QueuedRequest& which) {
+QueuedRequest FairQueue::remove(QueuedRequest which) {
   Tenant& tenant = at(which.tenant);
   const auto line = tenant.lines.find(which.priority);
   const auto position = line->second.requests.find({which.arrived, which.id});

@@ -105,7 +105,7 @@ class FairQueue {
   void lift(Tenant& tenant);
   void charge(Tenant& tenant, int64_t work);
   /// Takes one out of its line.
-  QueuedRequest remove(const QueuedRequest& which);
+  QueuedRequest remove(QueuedRequest which);
 
   const Options options_;
   std::vector<Tenant> tenants_;

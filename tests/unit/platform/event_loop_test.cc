@@ -1,5 +1,6 @@
 #include "platform/event_loop.h"
 
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -80,6 +81,16 @@ TEST(EventLoop, RunsAgainAfterStop) {
     loop.run();
   }
   EXPECT_EQ(ran, 2);
+}
+
+TEST(EventLoop, WorkThatHoldsItsLoopGoesWhenItIsClosed) {
+  auto loop = std::make_shared<EventLoop>();
+  const auto hold = [loop] { FAIL(); };
+  loop->post(hold);
+  loop->after(Duration::hours(1), hold);
+  loop->close();
+  loop->post(hold);
+  EXPECT_EQ(loop.use_count(), 2) << "here, and in what is posted";
 }
 
 }  // namespace

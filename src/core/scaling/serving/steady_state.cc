@@ -215,13 +215,11 @@ ServingForecast SteadyState::forecast() const {
   answer.iteration_s = iteration_s_;
   answer.batch = batch();
   answer.ttft_s = percentiles(ttft_mean_s_, [&](double t) { return ttft_tail(t); });
-  double streams = 0, tpot_sum_s = 0, decode_sum_s = 0;
+  double streams = 0, tpot_sum_s = 0;
   for (const RequestShape& shape : load_.shapes) {
     if (shape.output_tokens < 2) continue;
-    const double tpot_s = tpot_mean_s(shape.output_tokens - 1);
     ++streams;
-    tpot_sum_s += tpot_s;
-    decode_sum_s += tpot_s * (shape.output_tokens - 1);
+    tpot_sum_s += tpot_mean_s(shape.output_tokens - 1);
   }
   if (streams > 0) {
     answer.tpot_s = percentiles(tpot_sum_s / streams, [&](double t) {

@@ -1,4 +1,4 @@
-#include "core/model/name_index.h"
+#include "core/model/names/name_index.h"
 
 #include <map>
 #include <string>

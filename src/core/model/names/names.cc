@@ -1,4 +1,4 @@
-#include "core/model/names.h"
+#include "core/model/names/names.h"
 
 namespace berth::core {
 
