@@ -22,8 +22,8 @@ void check_image(std::string_view text) {
 }
 
 void check_network(std::string_view text) {
-  if (const auto subnet = parse_subnet(text)) {
-    const auto again = parse_subnet(subnet->to_string());
+  if (const auto subnet = berth::parse_subnet(text)) {
+    const auto again = berth::parse_subnet(subnet->to_string());
     FUZZ_CHECK(again && *again == *subnet);
   }
   if (const auto plan = parse_bridge_plan(text, "f")) {
@@ -35,7 +35,7 @@ void check_network(std::string_view text) {
     FUZZ_CHECK(again && format_cni_config(*again) == format_cni_config(*config));
   }
   parse_cni_result(text);
-  subnets_in_use(text, text);
+  subnets_in_use(routes(text), text);
 }
 
 void check_devices(std::string_view text) {

@@ -1,7 +1,6 @@
 #include "node/runtime/seccomp.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <string_view>
@@ -12,7 +11,7 @@
 namespace berth::node {
 namespace {
 
-constexpr std::array kAllowed = {
+constexpr const char* kAllowed[] = {
 #include "node/runtime/default_syscalls.inc"
 };
 
