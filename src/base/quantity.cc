@@ -46,7 +46,8 @@ Result<Quantity> Quantity::parse(std::string_view text) {
     negative = rest[0] == '-';
     rest.remove_prefix(1);
   }
-  // Digits as one integer and a power of ten; past 30 digits only the magnitude is kept.
+  // Digits as one integer and a power of ten; past 19 digits only the magnitude is kept,
+  // so that a binary suffix (up to 60 bits) still fits.
   Wide digits = 0;
   int power_of_ten = 0;
   bool any = false, fraction = false, inexact = false;
@@ -58,7 +59,7 @@ Result<Quantity> Quantity::parse(std::string_view text) {
       fraction = true;
     } else if (c >= '0' && c <= '9') {
       any = true;
-      if (digits < static_cast<Wide>(1e30)) {
+      if (digits < static_cast<Wide>(1e18)) {
         digits = digits * 10 + (c - '0');
         if (fraction) --power_of_ten;
       } else {
@@ -92,7 +93,7 @@ Result<Quantity> Quantity::parse(std::string_view text) {
   }
   if (!known) return bad_quantity(text);
 
-  constexpr Wide kLimit = static_cast<Wide>(1) << 100;
+  constexpr Wide kLimit = static_cast<Wide>(1) << 123;  // ten times it still fits
   Wide milli = digits;
   for (power_of_ten += 3; power_of_ten > 0 && milli < kLimit && milli != 0; --power_of_ten)
     milli *= 10;

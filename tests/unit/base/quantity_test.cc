@@ -75,5 +75,9 @@ RC_GTEST_PROP(QuantityProperty, NoTextMakesItFail, (const std::string& text)) {
   if (quantity) RC_ASSERT(Quantity::parse(quantity->to_string())->milli() == quantity->milli());
 }
 
+TEST(Quantity, ManyDigitsWithABinarySuffixKeepTheirMagnitude) {
+  EXPECT_EQ(Quantity::parse("999.99999999999999999999999993Ti")->to_string(), "1000Ti");
+}
+
 }  // namespace
 }  // namespace berth
