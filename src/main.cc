@@ -21,13 +21,16 @@ int main(int argc, char** argv) {
   root.failure_message([](const CLI::App* app, const CLI::Error& error) {
     return "error: " + CLI::FailureMessage::simple(app, error);
   });
+  root.footer(
+      "Exit codes: 0 done; 1 it could not be done now, also because an object is not there;\n"
+      "2 the command line or a file is wrong, and nothing was changed.");
   int exit_code = 1;
   const berth::app::SystemClock clock;
   berth::cli::Globals globals;
   globals.clock = &clock;
   berth::cli::add_globals(root, globals);
 
-  berth::cli::add_advise(root, exit_code);
+  berth::cli::add_advise(root, globals, exit_code);
   berth::cli::add_apply(root, globals, exit_code);
   berth::cli::add_completion(root, exit_code);
   berth::cli::add_cost(root, globals, exit_code);

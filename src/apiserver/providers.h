@@ -113,7 +113,7 @@ class MetricsSource {
 };
 
 struct CostQuery {
-  std::string by;  ///< queue, tenant, model or job
+  std::string by;  ///< queue, tenant, model, job or consumer
   Time from, to;
   bool focus = false;  ///< FOCUS 1.2 CSV, as one JSON string
 };

@@ -1,6 +1,7 @@
 #include "apiserver/server.h"
 
 #include <future>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -60,19 +61,23 @@ class EmbeddedServer final : public Server {
         upkeep_(api_) {}
   ~EmbeddedServer() override { stop(); }
 
-  Result<> begin() {
+  Result<> begin(platform::TcpListener listener) {
     BERTH_CHECK(upkeep_.create_initial_objects());
     BERTH_TRY(const platform::CertificateFiles files,
               platform::ensure_certificates(options_.data_dir / "pki",
                                             {options_.address, "127.0.0.1", "localhost"},
                                             options_.clock->now()));
     platform::HttpServerOptions http;
-    http.address = options_.address;
-    http.port = options_.port;
     http.tls = {files.certificate, files.key};
     http.local_socket = socket();
-    BERTH_TRY(http_, listen(http));
-    handler_.set_address(fmt::format("{}:{}", options_.address, http_->port()));
+    BERTH_TRY(http_, platform::HttpServer::start(
+                         http,
+                         [this](std::shared_ptr<platform::HttpExchange> exchange) {
+                           ready_.wait();
+                           handler_.handle(std::move(exchange));
+                         },
+                         std::move(listener)));
+    handler_.set_address(platform::TcpListener::authority(options_.address, http_->port()));
     ready_promise_.set_value();
     BERTH_TRY(const std::string token, ensure_admin_token(identity_, kubeconfig()));
     BERTH_CHECK(write_kubeconfig(kubeconfig(), address(), files.ca, token));
@@ -80,24 +85,10 @@ class EmbeddedServer final : public Server {
     return {};
   }
 
-  /// Where no port is asked for, that of the last time: users' kubeconfigs go on being right.
-  Result<std::unique_ptr<platform::HttpServer>> listen(platform::HttpServerOptions http) {
-    const auto handle = [this](std::shared_ptr<platform::HttpExchange> exchange) {
-      ready_.wait();
-      handler_.handle(std::move(exchange));
-    };
-    if (const uint16_t last = last_port(kubeconfig()); http.port == 0 && last != 0) {
-      http.port = last;
-      if (auto listening = platform::HttpServer::start(http, handle)) return listening;
-      http.port = 0;
-    }
-    return platform::HttpServer::start(http, handle);
-  }
-
   void provide(Providers providers) override { handler_.set_providers(providers); }
   client::ApiClient& client() override { return client_; }
   std::string address() const override {
-    return fmt::format("https://{}:{}", options_.address, http_->port());
+    return "https://" + platform::TcpListener::authority(options_.address, http_->port());
   }
   std::filesystem::path kubeconfig() const override { return options_.data_dir / "kubeconfig"; }
   std::filesystem::path socket() const override { return options_.data_dir / "api.sock"; }
@@ -128,27 +119,49 @@ class EmbeddedServer final : public Server {
   std::unique_ptr<platform::HttpServer> http_;
 };
 
+std::filesystem::path lock_file(const std::filesystem::path& folder) {
+  return folder / "lock";
+}
+
+Result<platform::FileLock> lock(const std::filesystem::path& folder) {
+  auto lock = platform::FileLock::acquire(lock_file(folder));
+  if (!lock && lock.error().code == ErrorCode::kConflict) {
+    lock.error().what = "another Berth uses this data folder: " + lock.error().what;
+    lock.error().fix = "stop it, or choose another folder with --data";
+  }
+  return lock;
+}
+
+/// Where no port is asked for, that of the last time: users' kubeconfigs go on being right.
+Result<platform::TcpListener> listen(const ServerOptions& options) {
+  const uint16_t last = last_port(options.data_dir / "kubeconfig");
+  if (options.port == 0 && last != 0)
+    if (auto listener = platform::TcpListener::open(options.address, last)) return listener;
+  return platform::TcpListener::open(options.address, options.port);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options) {
   const std::filesystem::path& folder = options.data_dir;
+  // Nothing is made before the port is held. A lock that is there comes first all the same: a
+  // second server is told of the first, not of its port.
+  std::optional<platform::FileLock> held;
+  if (std::error_code unreadable; std::filesystem::exists(lock_file(folder), unreadable)) {
+    BERTH_TRY(held, lock(folder));
+  }
+  BERTH_TRY(platform::TcpListener listener, listen(options));
   BERTH_CHECK(platform::ensure_folder(folder, 0711));
-  auto lock = platform::FileLock::acquire(folder / "lock");
-  if (!lock) {
-    Error error = lock.error();
-    if (error.code == ErrorCode::kConflict) {
-      error.what = "another Berth uses this data folder: " + error.what;
-      error.fix = "stop it, or choose another folder with --data";
-    }
-    return std::unexpected(std::move(error));
+  if (!held) {
+    BERTH_TRY(held, lock(folder));
   }
   BERTH_CHECK(platform::ensure_folder(folder / "store", 0700));
   BERTH_TRY(auto store, Store::open(folder / "store" / "state.db", Store::Limits()));
   auto registry = objects::Registry::built_in();
   BERTH_CHECK(registry->add(kReviews));
-  auto server = std::make_unique<EmbeddedServer>(std::move(options), *std::move(lock),
+  auto server = std::make_unique<EmbeddedServer>(std::move(options), *std::move(held),
                                                  std::move(store), std::move(registry));
-  BERTH_CHECK(server->begin());
+  BERTH_CHECK(server->begin(std::move(listener)));
   return server;
 }
 

@@ -24,8 +24,8 @@ using objects::find_string;
 constexpr std::string_view kKind = "BerthConfiguration";
 constexpr int64_t kOneMilli = 1000;
 
-Duration duration_at(const Json& configuration, std::string_view field) {
-  return parse_duration(find_string(configuration, {"queueDefaults", field})).value_or(Duration{});
+Duration duration_at(const Json& configuration, std::string_view section, std::string_view field) {
+  return parse_duration(find_string(configuration, {section, field})).value_or(Duration{});
 }
 
 Price read_price(const Json& json) {
@@ -42,11 +42,15 @@ Configuration read(const Json& json) {
   Configuration configuration;
   core::PolicySet& policy = configuration.scheduler.policy;
   policy.profile = find_string(json, {"placement", "policy"});
-  policy.default_times = {.reclaim_delay = duration_at(json, "reclaimDelay"),
-                          .protection = duration_at(json, "protection"),
-                          .replace_timeout = duration_at(json, "replaceTimeout")};
+  policy.default_times = {.reclaim_delay = duration_at(json, "queueDefaults", "reclaimDelay"),
+                          .protection = duration_at(json, "queueDefaults", "protection"),
+                          .replace_timeout = duration_at(json, "queueDefaults", "replaceTimeout")};
   policy.consolidate = find_string(json, {"placement", "consolidation"}) == "on";
-  policy.usage_half_life = duration_at(json, "usageHalfLife");
+  if (const std::string_view slicer = find_string(json, {"timeSlicing", "policy"}); slicer != "off")
+    policy.rounds = {.policy = std::string(slicer),
+                     .length = duration_at(json, "timeSlicing", "round"),
+                     .restart_cost = duration_at(json, "timeSlicing", "restartCost")};
+  policy.usage_half_life = duration_at(json, "queueDefaults", "usageHalfLife");
   configuration.scheduler.default_reclaim =
       find_string(json, {"queueDefaults", "reclaim"}) == "guarantee" ? core::Reclaim::kGuarantee
                                                                      : core::Reclaim::kFairShare;
@@ -97,7 +101,7 @@ std::expected<Configuration, ConfigurationErrors> read_configuration(std::string
       *registry->find_kind(objects::api_version_of(json), objects::kind_of(json));
   objects::prune(kind, json);
   // Sections that are left out have their defaults as well.
-  for (const std::string_view section : {"placement", "queueDefaults"})
+  for (const std::string_view section : {"placement", "queueDefaults", "timeSlicing"})
     objects::ensure_object(json, {section});
   objects::apply_defaults(kind, json);
   return read(json);

@@ -18,6 +18,7 @@
 #include "client/https_client.h"
 #include "documents/demand_report.h"
 #include "gateway/gateway.h"
+#include "platform/http/listener.h"
 
 namespace berth::app {
 namespace {
@@ -143,9 +144,8 @@ int run(CommandOptions& options, const cli::Globals& globals, const Clock& clock
   const std::string address = wanted.address;
   auto gateway = gateway::Gateway::start(std::move(wanted), clock);
   if (!gateway) return report(gateway.error());
-  fmt::print("Berth's gateway serves {}://{}:{}/v1\n", tls ? "https" : "http",
-             address.find(':') == std::string::npos ? address : "[" + address + "]",
-             (*gateway)->port());
+  fmt::print("Berth's gateway serves {}://{}/v1\n", tls ? "https" : "http",
+             platform::TcpListener::authority(address, (*gateway)->port()));
   std::fflush(stdout);
 
   while (signals.wait({}) == SIGHUP)
@@ -164,51 +164,80 @@ void add_gateway(CLI::App& root, const cli::Globals& globals, const Clock& clock
   gateway::GatewayOptions& gateway = options->gateway;
   auto* command = root.add_subcommand(
       "gateway", "Serve models under one OpenAI-compatible address: keys, fair queue, metering");
-  command->add_option("--upstream", options->upstreams,
-                      "MODEL=URL[,URL...]: servers of a model; may be repeated");
+  command
+      ->add_option("--upstream", options->upstreams,
+                   "MODEL=URL[,URL...]: servers of a model; may be repeated")
+      ->type_name("MODEL=URL");
   command->add_flag("--discover", options->discover,
                     "Take models, servers and keys from the API server (with --kubeconfig always)");
   command->add_option("--keys", gateway.key_file, "Key file that `berth key --file` made")
+      ->type_name("FILE")
       ->check(CLI::ExistingFile);
-  command->add_option("--anonymous", gateway.anonymous_tenant,
-                      "Serve requests without a key as this tenant (on loopback without --keys: "
-                      "`default`)");
-  command->add_option("--address", gateway.address, "Address to listen on")->capture_default_str();
+  command
+      ->add_option("--anonymous", gateway.anonymous_tenant,
+                   "Serve requests without a key as this tenant (on loopback without --keys: "
+                   "`default`)")
+      ->type_name("TENANT");
+  command->add_option("--address", gateway.address, "Address to listen on")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
   command->add_option("--port", gateway.port, "TCP port; 0 picks a free one")
+      ->type_name("PORT")
       ->capture_default_str();
   command->add_option("--tls-cert", gateway.certificate, "Serve HTTPS with this certificate chain")
+      ->type_name("FILE")
       ->check(CLI::ExistingFile);
-  command->add_option("--tls-key", gateway.key, "And this key")->check(CLI::ExistingFile);
+  command->add_option("--tls-key", gateway.key, "And this key")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
   command->add_option("--upstream-ca", gateway.upstream_ca, "Authorities of https:// upstreams")
+      ->type_name("FILE")
       ->check(CLI::ExistingFile);
   command->add_option("--threads", gateway.threads, "Event loops")
+      ->type_name("COUNT")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command->add_option("--max-in-flight", options->max_in_flight, "Requests at a server at once")
+      ->type_name("COUNT")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command->add_option("--max-waiting", options->max_waiting, "Requests that wait, a model")
+      ->type_name("COUNT")
       ->capture_default_str();
-  command->add_option("--queue-limit", options->queue_limit,
-                      "Longest wait for a turn, then 429 (default: 1m)");
-  command->add_option("--start-limit", options->start_limit,
-                      "Longest wait for a server to start, then 503 (default: 2m)");
-  command->add_option("--first-byte-timeout", options->first_byte_timeout,
-                      "Longest silence before an answer (default: 5m)");
-  command->add_option("--stream-timeout", options->stream_timeout,
-                      "Longest silence within an answer (default: 1m)");
+  command
+      ->add_option("--queue-limit", options->queue_limit,
+                   "Longest wait for a turn, then 429 (default: 1m)")
+      ->type_name("DURATION");
+  command
+      ->add_option("--start-limit", options->start_limit,
+                   "Longest wait for a server to start, then 503 (default: 2m)")
+      ->type_name("DURATION");
+  command
+      ->add_option("--first-byte-timeout", options->first_byte_timeout,
+                   "Longest silence before an answer (default: 5m)")
+      ->type_name("DURATION");
+  command
+      ->add_option("--stream-timeout", options->stream_timeout,
+                   "Longest silence within an answer (default: 1m)")
+      ->type_name("DURATION");
   command->add_option("--max-body", options->max_body_mib, "Largest request, in MiB")
+      ->type_name("MIB")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--max-connections", gateway.proxy.max_connections, "Clients at once")
+      ->type_name("COUNT")
       ->capture_default_str();
   command->add_option("--health-path", gateway.health_path, "Asked of each server")
+      ->type_name("PATH")
       ->capture_default_str();
-  command->add_option("--access-log", gateway.access_log,
-                      "A JSON line a request to this file; - is stdout");
+  command
+      ->add_option("--access-log", gateway.access_log,
+                   "A JSON line a request to this file; - is stdout")
+      ->type_name("FILE");
   command
       ->add_option("--drain-limit", options->drain_limit,
                    "Longest wait for answers under way when stopped")
+      ->type_name("DURATION")
       ->capture_default_str();
   add_log_options(*command, options->log_level, options->log_format);
   command->footer(

@@ -29,9 +29,11 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
 
 void add_log_options(CLI::App& command, std::string& level, std::string& format) {
   command.add_option("--log-level", level, "debug, info, warning or error")
+      ->type_name("LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
   command.add_option("--log-format", format, "text or json")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
 }

@@ -131,7 +131,8 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                 {.client = api,
                  .clock = clock,
                  .read_model = [headers = std::make_shared<platform::ModelHeaders>()](
-                                   const std::string& path) { return headers->read(path); }}));
+                                   const std::string& path) { return headers->read(path); },
+                 .prices = price_list(options.configuration)}));
 
   p.demand = std::make_unique<ServiceDemand>();
   p.demand->feed(p.controllers.get());
@@ -172,6 +173,7 @@ void Machine::warn_of_troubles() {
 
 Result<> Machine::configure(const Configuration& configuration) {
   BERTH_CHECK(parts_->bookkeeper->set_prices(price_list(configuration), configuration.currency));
+  parts_->controllers->set_prices(price_list(configuration));
   return parts_->scheduler->configure(scheduler_configuration(configuration, clock_.now()));
 }
 

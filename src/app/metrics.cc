@@ -135,33 +135,25 @@ std::string metrics_page() {
 
 Metrics::Metrics(client::ApiClient& client, const node::Agent& agent,
                  const bridge::Scheduler& scheduler, std::string build)
-    : agent_(agent),
-      scheduler_(scheduler),
-      build_(std::move(build)),
-      thread_([this] { loop_.run(); }) {
-  loop_.post([this, &client] {
-    pods_ = follow(client, loop_, {"", "v1", "pods"});
-    nodes_ = follow(client, loop_, {"", "v1", "nodes"});
-    queues_ = follow(client, loop_, {"berth.dev", "v1alpha1", "queues"});
-    services_ = follow(client, loop_, {"berth.dev", "v1alpha1", "modelservices"});
-  });
-}
-
-Metrics::~Metrics() {
-  loop_.post([this] {
+    : agent_(agent), scheduler_(scheduler), build_(std::move(build)) {
+  const auto begin = [this, &client] {
+    pods_ = follow(client, thread_.loop(), {"", "v1", "pods"});
+    nodes_ = follow(client, thread_.loop(), {"", "v1", "nodes"});
+    queues_ = follow(client, thread_.loop(), {"berth.dev", "v1alpha1", "queues"});
+    services_ = follow(client, thread_.loop(), {"berth.dev", "v1alpha1", "modelservices"});
+  };
+  thread_.start(begin, [this] {
     pods_.reset();
     nodes_.reset();
     queues_.reset();
     services_.reset();
-    loop_.stop();
   });
-  thread_.join();
 }
 
 std::string Metrics::text() {
   std::promise<std::string> promise;
   auto text = promise.get_future();
-  loop_.post([this, &promise] { promise.set_value(collect()); });
+  thread_.post([this, &promise] { promise.set_value(collect()); });
   return text.get();
 }
 

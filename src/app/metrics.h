@@ -4,13 +4,12 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include "apiserver/providers.h"
 #include "bridge/scheduler.h"
 #include "client/informer.h"
 #include "node/agent/agent.h"
-#include "platform/event_loop.h"
+#include "platform/loop_thread.h"
 
 namespace berth::app {
 
@@ -35,7 +34,6 @@ class Metrics final : public apiserver::MetricsSource {
   /// All outlive this.
   Metrics(client::ApiClient& client, const node::Agent& agent, const bridge::Scheduler& scheduler,
           std::string build);
-  ~Metrics() override;
 
   std::string text() override;
 
@@ -45,13 +43,12 @@ class Metrics final : public apiserver::MetricsSource {
   const node::Agent& agent_;
   const bridge::Scheduler& scheduler_;
   const std::string build_;
-  platform::EventLoop loop_;
-  // On the loop's thread.
+  // On the thread.
   std::unique_ptr<client::Informer> pods_;
   std::unique_ptr<client::Informer> nodes_;
   std::unique_ptr<client::Informer> queues_;
   std::unique_ptr<client::Informer> services_;
-  std::thread thread_;
+  platform::LoopThread thread_;  ///< last: it ends first
 };
 
 }  // namespace berth::app

@@ -74,7 +74,7 @@ void LedgerCosts::report(apiserver::CostQuery query, std::function<void(Result<J
   const auto by = core::cost_dimension(query.by);
   if (!by)
     return done(fail(ErrorCode::kInvalid, "`" + query.by + "` is nothing that costs are told by",
-                     "by", "write queue, tenant, model or job"));
+                     "by", "write queue, tenant, model, job or consumer"));
   bookkeeper_.report(*by, query.from, query.to, std::move(done));
 }
 

@@ -18,6 +18,8 @@
 #include "app/logs.h"
 #include "app/machine.h"
 #include "app/signals.h"
+#include "base/subnet.h"
+#include "objects/names.h"
 
 namespace berth::app {
 namespace {
@@ -55,6 +57,23 @@ std::string cgroup_path(const std::string& text) {
       path != path.root_path())
     return {};
   return fmt::format("`{}` is not the path of a cgroup, such as /berth", text);
+}
+
+std::string existing_folder(const std::string& text) {
+  std::error_code unreadable;
+  return std::filesystem::is_directory(text, unreadable)
+             ? std::string()
+             : fmt::format("`{}` is no directory; give one that is there", text);
+}
+
+std::string node_name(const std::string& text) {
+  const auto wrong = objects::check_dns_subdomain(text);
+  return wrong ? fmt::format("`{}` is no name of a node: {}", text, *wrong) : std::string();
+}
+
+std::string subnet(const std::string& text) {
+  const auto parsed = parse_subnet(text);
+  return parsed ? std::string() : parsed.error().to_string();
 }
 
 int report(const Error& error) {
@@ -145,23 +164,35 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
   auto* command =
       root.add_subcommand("serve", "Run this machine: API server, scheduler, containers");
   command->add_option("--data", machine.data_dir, "Folder for everything that Berth keeps")
+      ->type_name("DIR")
       ->capture_default_str();
-  command->add_option("--config", options->config,
-                      "A BerthConfiguration: placement, defaults of queues, prices. "
-                      "Read again on SIGHUP");
+  command
+      ->add_option("--config", options->config,
+                   "A BerthConfiguration: placement, defaults of queues, prices. "
+                   "Read again on SIGHUP")
+      ->type_name("FILE");
   command
       ->add_option("--port", machine.port,
                    "TCP port of the API; 0: as the last time, at first a free one")
+      ->type_name("PORT")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
-  command->add_option("--address", machine.address, "Address to listen on")->capture_default_str();
-  command->add_option("--node-name", machine.node_name, "Name of this machine")
+  command->add_option("--address", machine.address, "Address to listen on")
+      ->type_name("ADDRESS")
       ->capture_default_str();
-  command->add_option("--emulate-device", machine.emulated_devices,
-                      "Pretend to have devices, for trying things out: nvidia.com/gpu=4:80Gi");
-  command->add_option(
-      "--host-dir", machine.host_dirs,
-      "Show this directory in the image `host`, read-only, beside the system's own");
+  command->add_option("--node-name", machine.node_name, "Name of this machine")
+      ->type_name("NAME")
+      ->check(node_name)
+      ->capture_default_str();
+  command
+      ->add_option("--emulate-device", machine.emulated_devices,
+                   "Pretend to have devices, for trying things out: nvidia.com/gpu=4:80Gi")
+      ->type_name("RESOURCE=COUNT:MEMORY");
+  command
+      ->add_option("--host-dir", machine.host_dirs,
+                   "Show this directory in the image `host`, read-only, beside the system's own")
+      ->type_name("DIR")
+      ->check(existing_folder);
   command->add_flag("--allow-host-path,!--no-allow-host-path", machine.allow_host_path,
                     "Let pods mount directories of this machine (hostPath)");
   command->add_flag("--allow-host-network", machine.allow_host_network,
@@ -170,14 +201,22 @@ void add_serve(CLI::App& root, const Clock& clock, int& exit_code) {
   command
       ->add_option("--cgroup-root", machine.cgroup_root,
                    "Cgroup for the pods, such as one that a service manager leaves to Berth")
+      ->type_name("PATH")
       ->check(cgroup_path)
       ->capture_default_str();
-  command->add_option("--cni-conf-dir", machine.cni_conf_dir,
-                      "Use the CNI network configured there, not a bridge of Berth's own");
-  command->add_option("--pod-subnet", machine.pod_subnet,
-                      "Addresses of pods, such as 10.210.0.0/16");
-  command->add_option("--service-subnet", machine.service_subnet,
-                      "Addresses of Services: 10.96.0.0/16, or the next that is free");
+  command
+      ->add_option("--cni-conf-dir", machine.cni_conf_dir,
+                   "Use the CNI network configured there, not a bridge of Berth's own")
+      ->type_name("DIR")
+      ->check(existing_folder);
+  command
+      ->add_option("--pod-subnet", machine.pod_subnet, "Addresses of pods, such as 10.210.0.0/16")
+      ->type_name("SUBNET")
+      ->check(subnet);
+  command
+      ->add_option("--service-subnet", machine.service_subnet,
+                   "Addresses of Services: 10.96.0.0/16, or the next that is free")
+      ->type_name("SUBNET");
   command->add_flag("--drain", options->drain, "Stop all pods when Berth is stopped");
   add_log_options(*command, options->log_level, options->log_format);
   command->footer(

@@ -111,9 +111,13 @@ Result<Time> parse_time(std::string_view text) {
       return bad_time(text);
     offset_minutes = (hours * 60 + minutes) * (zone[0] == '-' ? -1 : 1);
   }
-  const auto point = sys_days(date) + hours(c.hour) + minutes(c.minute - offset_minutes) +
-                     seconds(c.second) + nanoseconds(c.fraction_ns);
-  return Time{point.time_since_epoch().count()};
+  const sys_seconds second =
+      sys_days(date) + hours(c.hour) + minutes(c.minute - offset_minutes) + seconds(c.second);
+  constexpr sys_seconds kFirst = sys_days(year(1800) / 1 / 1);
+  constexpr sys_seconds kLast = sys_days(year(2200) / 1 / 1);
+  if (second < kFirst || second >= kLast)
+    return Time{nanoseconds((second < kFirst ? kFirst : kLast).time_since_epoch()).count()};
+  return Time{nanoseconds(second.time_since_epoch()).count() + c.fraction_ns};
 }
 
 Result<Duration> parse_duration(std::string_view text) {
@@ -127,7 +131,9 @@ Result<Duration> parse_duration(std::string_view text) {
     double number = 0;
     const auto [end, status] =
         std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
-    if (status != std::errc() || rest[0] == '-') return bad_duration(text);
+    // `nan` and `inf` are numbers to from_chars.
+    if (status != std::errc() || rest[0] == '-' || !std::isfinite(number))
+      return bad_duration(text);
     rest.remove_prefix(static_cast<size_t>(end - rest.data()));
     const size_t unit_length = rest.find_first_of("0123456789.");
     const std::string_view name = rest.substr(0, unit_length);

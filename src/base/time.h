@@ -52,7 +52,8 @@ class Clock {
 std::string format_time(Time time);
 /// RFC 3339 with microseconds, as Kubernetes' `metav1.MicroTime`.
 std::string format_micro_time(Time time);
-/// Reads RFC 3339 with any fraction and any offset.
+/// Reads RFC 3339 with any fraction and any offset. What lies before 1800 or after 2200 ("never")
+/// is taken for the nearer of the two, so that sums with durations stay within 64 bits.
 Result<Time> parse_time(std::string_view text);
 
 /// Reads a Go-style duration: `1h30m`, `800ms`, `1.5s`, `-2m`. A bare `0` is allowed, a unit else

@@ -16,6 +16,7 @@ inline const client::Resource kNodes{"", "v1", "nodes"};
 inline const client::Resource kNamespaces{"", "v1", "namespaces"};
 inline const client::Resource kEvents{"", "v1", "events"};
 inline const client::Resource kPriorityClasses{"scheduling.k8s.io", "v1", "priorityclasses"};
+inline const client::Resource kDisruptionBudgets{"policy", "v1", "poddisruptionbudgets"};
 inline const client::Resource kPodGroups{"scheduling.x-k8s.io", "v1alpha1", "podgroups"};
 inline const client::Resource kQueues{"berth.dev", "v1alpha1", "queues"};
 

@@ -36,6 +36,7 @@ ClusterView::ClusterView(const Options& options, Handlers handlers)
   watch(kNamespace, kNamespaces, false);
   watch(kPriorityClass, kPriorityClasses, true);
   watch(kPodGroup, kPodGroups, true);
+  watch(kDisruptionBudget, kDisruptionBudgets, true);
   watch(kPod, kPods, false);
 }
 
@@ -78,6 +79,8 @@ void ClusterView::load() {
   for (const auto& [key, queue] : informers_[kQueue]->objects()) on_queue(*queue, false);
   ensure_default_queue();
   for (const auto& [key, group] : informers_[kPodGroup]->objects()) on_group(*group, false);
+  for (const auto& [key, budget] : informers_[kDisruptionBudget]->objects())
+    on_disruption_budget(*budget, false);
   for (const auto& [key, pod] : informers_[kPod]->objects()) on_pod(*pod, false);
   recover();
 }
@@ -112,6 +115,8 @@ void ClusterView::on_change(Kind kind, const SharedJson& object, bool gone) {
       return read_all_pods();
     case kPodGroup:
       return on_group(*object, gone);
+    case kDisruptionBudget:
+      return on_disruption_budget(*object, gone);
     case kPod:
       return on_pod(*object, gone);
     case kKinds:
@@ -202,6 +207,20 @@ int32_t ClusterView::priority_of(std::string_view name) const {
     if (name.empty() ? objects::find_bool(*json, {"globalDefault"}) : key.second == name)
       return static_cast<int32_t>(objects::find_int(*json, {"value"}));
   return 0;
+}
+
+void ClusterView::on_disruption_budget(const Json& json, bool gone) {
+  const std::string name = std::string(find_string(json, {"metadata", "namespace"})) + "/" +
+                           std::string(find_string(json, {"metadata", "name"}));
+  std::optional<core::DisruptionBudgetUpsert> budget = read_disruption_budget(json);
+  if (gone || !budget) {
+    if (disruption_budgets_.erase(name) > 0) handlers_.event(core::DisruptionBudgetRemove{name});
+    return;
+  }
+  const auto [at, fresh] = disruption_budgets_.try_emplace(name);
+  if (!fresh && at->second == *budget) return;
+  at->second = *budget;
+  handlers_.event(std::move(*budget));
 }
 
 void ClusterView::on_group(const Json& json, bool gone) {

@@ -51,7 +51,16 @@ class ClusterView {
   void set_queue_defaults(const QueueDefaults& defaults);
 
  private:
-  enum Kind : size_t { kNode, kQueue, kNamespace, kPriorityClass, kPodGroup, kPod, kKinds };
+  enum Kind : size_t {
+    kNode,
+    kQueue,
+    kNamespace,
+    kPriorityClass,
+    kPodGroup,
+    kDisruptionBudget,
+    kPod,
+    kKinds
+  };
   struct Group {
     std::map<std::string, std::pair<int32_t, std::string>> pods;  ///< task → priority, queue
     std::optional<core::GangUpsert> told;
@@ -66,6 +75,7 @@ class ClusterView {
   void on_node(const Json& node, bool gone);
   void on_queue(const Json& queue, bool gone);
   void on_group(const Json& group, bool gone);
+  void on_disruption_budget(const Json& budget, bool gone);
   void on_pod(const Json& pod, bool gone);
   void drop_task(const std::string& name, bool completed = false);
   void tell_group(const std::string& gang);
@@ -88,6 +98,7 @@ class ClusterView {
   std::map<std::string, std::set<std::string>> named_;  ///< node → resources it names
   std::set<std::string, std::less<>> device_resources_;
   std::map<std::string, core::QueueUpsert> queues_;
+  std::map<std::string, core::DisruptionBudgetUpsert> disruption_budgets_;
   std::map<std::string, Group> groups_;          ///< by gang
   std::map<std::string, std::string> group_of_;  ///< task → gang
   std::map<std::string, core::TaskUpsert> tasks_;

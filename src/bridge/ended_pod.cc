@@ -1,9 +1,12 @@
 #include "bridge/ended_pod.h"
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
+#include "base/time.h"
 #include "bridge/pod_task.h"
 #include "objects/json_path.h"
 
@@ -31,6 +34,17 @@ void add_container(JsonArray& reasons, const Json& container) {
   add_reason(reasons, reason.empty() ? "Ended" : reason, std::move(text));
 }
 
+/// The end of its back-off, which the node agent (as a kubelet) tells as a time from its last end.
+std::optional<Time> next_start(const Json& container) {
+  constexpr std::string_view kPrefix = "back-off ";
+  const std::string_view message = find_string(container, {"state", "waiting", "message"});
+  const auto ended = parse_time(find_string(container, {"lastState", "terminated", "finishedAt"}));
+  if (!ended || !message.starts_with(kPrefix)) return std::nullopt;
+  const std::string_view rest = message.substr(kPrefix.size());
+  const auto wait = parse_duration(rest.substr(0, rest.find(' ')));
+  return wait ? std::optional(*ended + *wait) : std::nullopt;
+}
+
 /// Empty for one that is on its way.
 std::string why_waiting(const Json& container) {
   const std::string_view reason = find_string(container, {"state", "waiting", "reason"});
@@ -48,6 +62,8 @@ std::string why_waiting(const Json& container) {
     if (const auto why = find_string(*last, {"reason"}); !why.empty())
       text += fmt::format(" ({})", why);
   }
+  if (const auto at = next_start(container))
+    text += fmt::format("; it starts again at {}", format_time(*at));
   return text;
 }
 

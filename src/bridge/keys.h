@@ -16,6 +16,8 @@ inline constexpr std::string_view kTopologyPreferred = "kueue.x-k8s.io/podset-pr
 
 inline constexpr std::string_view kPreemptible = "berth.dev/preemptible";
 inline constexpr std::string_view kRestartable = "berth.dev/restartable";
+/// Objective misses a second that a replica beyond its service's minimum avoids.
+inline constexpr std::string_view kGrowthValue = "berth.dev/growth-value";
 inline constexpr std::string_view kExpectedDuration = "berth.dev/expected-duration";
 inline constexpr std::string_view kCheckpointInterval = "berth.dev/checkpoint-interval";
 inline constexpr std::string_view kLastCheckpoint = "berth.dev/last-checkpoint";

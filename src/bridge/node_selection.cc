@@ -41,16 +41,6 @@ Term node_term(const Json& json) {
   return term;
 }
 
-Term label_selector(const Json& holder, std::string_view key) {
-  Term term;
-  for (const auto& [label, value] : find_object(holder, {key, "matchLabels"}))
-    if (value.is_string())
-      term.all.push_back({std::string(label), Operator::kIn, {std::string(value.get_string())}});
-  for (const Json& e : find_array(holder, {key, "matchExpressions"}))
-    term.all.push_back(expression_of(e, std::string(find_string(e, {"key"}))));
-  return term;
-}
-
 core::BasicTaskAffinity<std::string> pod_term(const Json& json, std::string_view ns, bool anti,
                                               bool required, int32_t weight) {
   core::BasicTaskAffinity<std::string> term;
@@ -58,7 +48,7 @@ core::BasicTaskAffinity<std::string> pod_term(const Json& json, std::string_view
   term.required = required;
   term.weight = weight;
   term.topology_key = find_string(json, {"topologyKey"});
-  term.selector = label_selector(json, "labelSelector");
+  term.selector = read_label_selector(json, "labelSelector");
   for (const Json& name : find_array(json, {"namespaces"}))
     if (name.is_string()) term.namespaces.emplace_back(name.get_string());
   if (term.namespaces.empty()) term.namespaces.emplace_back(ns);
@@ -100,6 +90,16 @@ void read_host_ports(const Json& pod, Filter& filter) {
 
 }  // namespace
 
+core::BasicTerm<std::string> read_label_selector(const Json& holder, std::string_view key) {
+  Term term;
+  for (const auto& [label, value] : find_object(holder, {key, "matchLabels"}))
+    if (value.is_string())
+      term.all.push_back({std::string(label), Operator::kIn, {std::string(value.get_string())}});
+  for (const Json& e : find_array(holder, {key, "matchExpressions"}))
+    term.all.push_back(expression_of(e, std::string(find_string(e, {"key"}))));
+  return term;
+}
+
 void read_node_filter(const Json& pod, Filter& filter) {
   for (const auto& [key, value] : find_object(pod, {"spec", "nodeSelector"}))
     if (value.is_string())
@@ -134,7 +134,7 @@ void read_node_filter(const Json& pod, Filter& filter) {
         {.topology_key = std::string(find_string(json, {"topologyKey"})),
          .max_skew = static_cast<int32_t>(find_int(json, {"maxSkew"}, 1)),
          .required = find_string(json, {"whenUnsatisfiable"}, "DoNotSchedule") == "DoNotSchedule",
-         .selector = label_selector(json, "labelSelector"),
+         .selector = read_label_selector(json, "labelSelector"),
          .ns = std::string(find_string(pod, {"metadata", "namespace"}))});
   read_host_ports(pod, filter);
 }

@@ -8,6 +8,7 @@
 
 #include "base/quantity.h"
 #include "bridge/keys.h"
+#include "bridge/node_selection.h"
 #include "bridge/pod_task.h"
 
 namespace berth::bridge {
@@ -221,6 +222,16 @@ core::GangUpsert read_pod_group(const Json& group, std::string_view queue_of_pod
     event.created = *created;
   event.timeout = Duration::seconds(find_int(group, {"spec", "scheduleTimeoutSeconds"}));
   return event;
+}
+
+std::optional<core::DisruptionBudgetUpsert> read_disruption_budget(const Json& budget) {
+  if (find(budget, {"spec", "selector"}) == nullptr) return std::nullopt;
+  const std::string ns(find_string(budget, {"metadata", "namespace"}));
+  return core::DisruptionBudgetUpsert{
+      .name = ns + "/" + std::string(find_string(budget, {"metadata", "name"})),
+      .ns = ns,
+      .selector = read_label_selector(find_object(budget, {"spec"}), "selector"),
+      .allowed = find_int(budget, {"status", "disruptionsAllowed"})};
 }
 
 std::vector<core::Action> read_memory(const Json& object, const std::string& gang) {

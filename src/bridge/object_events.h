@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 
@@ -25,6 +26,9 @@ core::QueueUpsert read_queue(const Json& queue, const QueueDefaults& defaults);
 /// A PodGroup. Its queue and priority are its own labels', else those of its pods.
 core::GangUpsert read_pod_group(const Json& group, std::string_view queue_of_pods,
                                 int32_t priority_of_pods);
+
+/// A PodDisruptionBudget, as its controller judged it last; nothing where it selects no pods.
+std::optional<core::DisruptionBudgetUpsert> read_disruption_budget(const Json& budget);
 
 /// What an object remembers for Berth (`berth.dev/intent`, `berth.dev/claim`), as the action that
 /// makes control remember it again; nothing where it has none or it cannot be read.

@@ -55,6 +55,8 @@ std::string_view yields_because(core::EvictReason reason) {
       return "its node gave out more than it has";
     case core::EvictReason::kBudget:
       return "the budget of its queue is spent";
+    case core::EvictReason::kTurn:
+      return "which has the next turn on its devices";
   }
   return "";
 }

@@ -6,6 +6,7 @@
 #include <map>
 
 #include <boost/json/parse.hpp>
+#include <fmt/format.h>
 
 #include "base/quantity.h"
 #include "base/text.h"
@@ -130,6 +131,22 @@ std::string read_share(const Json& pod, const PodContext& context,
   devices.count = 1;
   devices.milli = static_cast<uint16_t>(milli);
   devices.memory_bytes = memory;
+  return {};
+}
+
+/// Reads what a replica beyond its service's minimum is worth: as the annotation has it, for each
+/// device (one without any counts as one). Returns what is wrong with it, or nothing.
+std::string read_growth(const Json& pod, core::TaskUpsert& task) {
+  constexpr double kMost = 1e9;
+  const std::string_view text = annotation(pod, kGrowthValue);
+  if (text.empty()) return {};
+  const auto value = as_double(text);
+  if (!value || !(*value >= 0 && *value <= kMost))
+    return fmt::format("the annotation {} is `{}`; it is a number from 0 to 1e9, such as \"0.5\"",
+                       kGrowthValue, text);
+  const core::BasicDeviceRequest<std::string>& devices = task.shape.devices;
+  const int64_t milli = devices.count * (devices.milli > 0 ? int64_t{devices.milli} : 1000);
+  task.growth_micro = std::llround(*value * 1e9 / static_cast<double>(milli > 0 ? milli : 1000));
   return {};
 }
 
@@ -262,6 +279,7 @@ PodTask read_pod(const Json& pod, const PodContext& context) {
   task.managed = context.managed(pod);
   if (!task.managed && node.empty()) return out;
   std::string wrong = read_shape(pod, context, task.shape);
+  if (wrong.empty()) wrong = read_growth(pod, task);
   if (wrong.empty() && node.empty() && !find_array(pod, {"spec", "resourceClaims"}).empty())
     wrong =
         "it asks for devices by resourceClaims, which Berth does not support yet; ask for them "

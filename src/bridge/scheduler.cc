@@ -2,7 +2,6 @@
 
 #include <future>
 #include <mutex>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -12,6 +11,7 @@
 #include "bridge/status_writer.h"
 #include "control/control.h"
 #include "control/journal_file.h"
+#include "platform/loop_thread.h"
 
 namespace berth::bridge {
 namespace {
@@ -38,31 +38,16 @@ class Scheduler::Body {
   }
 
   void run_thread() {
-    thread_ = std::thread([this] {
-      begin();
-      loop_.run();
-      // Informers and pending answers belong to this thread.
-      view_.reset();
-      writer_.reset();
-      status_.reset();
-    });
+    thread_.start([this] { begin(); },
+                  [this] {
+                    // Informers and pending answers belong to this thread.
+                    view_.reset();
+                    writer_.reset();
+                    status_.reset();
+                  });
   }
 
-  void stop() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-    }
-    loop_.stop();
-    if (thread_.joinable()) thread_.join();
-  }
-
-  bool post(std::function<void()> work) {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return false;
-    loop_.post(std::move(work));
-    return true;
-  }
+  platform::LoopThread& thread() { return thread_; }
 
   Result<Json> explain(const std::string& ns, const std::string& name) const {
     const std::string task = ns + "/" + name;
@@ -231,7 +216,8 @@ class Scheduler::Body {
   std::unique_ptr<control::JournalFiles> journal_;
   LateExecutor executor_;
   std::unique_ptr<control::Control> control_;
-  platform::EventLoop loop_;
+  platform::LoopThread thread_;
+  platform::EventLoop& loop_ = thread_.loop();
   std::unique_ptr<StatusWriter> status_;
   std::unique_ptr<PlanWriter> writer_;
   std::unique_ptr<ClusterView> view_;
@@ -241,9 +227,7 @@ class Scheduler::Body {
   bool queues_changed_ = false;
 
   mutable std::mutex mutex_;
-  bool stopped_ = false;  // by mutex_
   SchedulerStats stats_;  // by mutex_
-  std::thread thread_;
 };
 
 Scheduler::Scheduler(std::unique_ptr<Body> body) : body_(std::move(body)) {}
@@ -271,13 +255,13 @@ void Scheduler::explain_pod(std::string ns, std::string name,
                             std::function<void(Result<Json>)> done) {
   auto answer = std::make_shared<std::function<void(Result<Json>)>>(std::move(done));
   Body* body = body_.get();
-  if (!body->post([body, answer, ns, name] { (*answer)(body->explain(ns, name)); }))
+  if (!body->thread().post([body, answer, ns, name] { (*answer)(body->explain(ns, name)); }))
     (*answer)(fail(ErrorCode::kUnavailable, "the scheduler has stopped"));
 }
 
 void Scheduler::add_usage(std::vector<core::NodeSample> samples) {
   Body* body = body_.get();
-  body->post([body, samples = std::move(samples)]() mutable {
+  body->thread().post([body, samples = std::move(samples)]() mutable {
     body->add(core::UsageWindow{std::move(samples)});
   });
 }
@@ -286,7 +270,7 @@ Result<> Scheduler::configure(SchedulerConfiguration configuration) {
   auto promise = std::make_shared<std::promise<Result<>>>();
   std::future<Result<>> answer = promise->get_future();
   Body* body = body_.get();
-  if (!body->post(
+  if (!body->thread().post(
           [body, promise, configuration] { promise->set_value(body->configure(configuration)); }))
     return fail(ErrorCode::kUnavailable, "the scheduler has stopped");
   return answer.get();
@@ -296,7 +280,7 @@ SchedulerStats Scheduler::stats() const {
   return body_->stats();
 }
 void Scheduler::stop() {
-  body_->stop();
+  body_->thread().stop();
 }
 
 }  // namespace berth::bridge

@@ -11,7 +11,7 @@ namespace berth::cli {
 /// Each function adds one command to `root`. When the command was the one asked for, its callback
 /// sets `exit_code`: 0 done, 1 it failed, 2 the input was wrong. `globals` and `exit_code` outlive
 /// the parse. A new command is one file beside this one, one line here and one in `src/main.cc`.
-void add_advise(CLI::App& root, int& exit_code);
+void add_advise(CLI::App& root, const Globals& globals, int& exit_code);
 void add_apply(CLI::App& root, const Globals& globals, int& exit_code);
 void add_completion(CLI::App& root, int& exit_code);
 void add_cost(CLI::App& root, const Globals& globals, int& exit_code);

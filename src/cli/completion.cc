@@ -187,6 +187,7 @@ void add_completion(CLI::App& root, int& exit_code) {
   auto shell = std::make_shared<std::string>();
   auto* command = root.add_subcommand("completion", "Print a script that completes berth's words");
   command->add_option("SHELL", *shell, "bash, zsh or fish")
+      ->type_name("")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   command->footer("Example:\n  source <(berth completion bash)");

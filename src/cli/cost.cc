@@ -53,7 +53,7 @@ std::string short_count(int64_t count) {
 
 void print_table(const Json& report, const std::string& by) {
   const std::string_view currency = find_string(report, {"currency"});
-  const bool tokens = by == "model" || by == "tenant";
+  const bool tokens = by == "model" || by == "tenant" || by == "consumer";
   std::vector<std::string> titles = {title_of(by), "DEVICE-HOURS",
                                      fmt::format("COST {}", currency)};
   if (tokens) titles.insert(titles.end(), {"TOKENS IN", "TOKENS OUT"});
@@ -115,13 +115,18 @@ void add_cost(CLI::App& root, const Globals& globals, int& exit_code) {
       "cost", "What this server's ledger says was spent, by whom, and what was idle");
   command
       ->add_option("--by", options->by,
-                   "queue, tenant (namespace; of tokens, the key's), model or job")
-      ->check(CLI::IsMember({"queue", "tenant", "model", "job"}))
+                   "queue, tenant (namespace; of tokens, the key's), model, job, or consumer "
+                   "(tenants, each with its part, by tokens, of the models that it asked)")
+      ->type_name("DIMENSION")
+      ->check(CLI::IsMember({"queue", "tenant", "model", "job", "consumer"}))
       ->capture_default_str();
   command->add_option("--since", options->since, "How far back, or from when")
+      ->type_name("TIME")
       ->capture_default_str();
-  command->add_option("--until", options->until, "How far back, or until when (default: now)");
+  command->add_option("--until", options->until, "How far back, or until when (default: now)")
+      ->type_name("TIME");
   command->add_option("-o,--output", options->output, "table, json, or focus (FOCUS 1.2 CSV)")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "focus"}))
       ->capture_default_str();
   command->footer(

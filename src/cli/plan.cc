@@ -283,26 +283,37 @@ void add_plan(CLI::App& root, int& exit_code) {
   auto options = std::make_shared<PlanOptions>();
   auto* command = root.add_subcommand(
       "plan", "How many servers a load needs, by queueing theory: sizes, waits and cost");
-  command->add_option("--rate", options->rate, "Arrivals: 12/s, 700/min, 40/h")->required();
+  command->add_option("--rate", options->rate, "Arrivals: 12/s, 700/min, 40/h")
+      ->type_name("RATE")
+      ->required();
   command->add_option("--service", options->service, "Mean service time of one request: 800ms, 2s")
+      ->type_name("DURATION")
       ->required();
   command
       ->add_option("--cv", options->service_cv,
                    "Coefficient of variation of service times: 0 constant, 1 exponential")
+      ->type_name("CV")
       ->capture_default_str();
   command
       ->add_option("--arrival-cv", options->arrival_cv,
                    "The same of the gaps between arrivals: 1 is Poisson, more is bursty")
+      ->type_name("CV")
       ->capture_default_str();
-  command->add_option("--target", options->target,
-                      "Objective: p95<2s or mean<1s for the wait in the queue, response.p95<3s for "
-                      "wait and service together");
-  command->add_option("--servers", options->servers, "Ask about this size only");
-  command->add_option("--price", options->price, "Price of one server: 2.5/h");
+  command
+      ->add_option("--target", options->target,
+                   "Objective: p95<2s or mean<1s for the wait in the queue, response.p95<3s for "
+                   "wait and service together")
+      ->type_name("OBJECTIVE");
+  command->add_option("--servers", options->servers, "Ask about this size only")
+      ->type_name("COUNT");
+  command->add_option("--price", options->price, "Price of one server: 2.5/h")->type_name("PRICE");
   command->add_flag("--simulate", options->simulate, "Check the answer with a million customers");
-  command->add_option("--seed", options->seed, "Seed of the simulation")->capture_default_str();
-  command->add_option("--svg", options->svg, "Write a plot to this file");
+  command->add_option("--seed", options->seed, "Seed of the simulation")
+      ->type_name("SEED")
+      ->capture_default_str();
+  command->add_option("--svg", options->svg, "Write a plot to this file")->type_name("FILE");
   command->add_option("-o,--output", options->output, "table or json")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json"}));
   command->footer(
       "Example:\n  berth plan --rate 12/s --service 800ms --cv 1.4 --target 'p95<2s' --price "

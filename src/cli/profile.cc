@@ -5,7 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/text.h"
+#include "base/time.h"
 #include "cli/commands.h"
+#include "cli/serving/live_engine.h"
 #include "cli/serving/take.h"
 #include "cli/simulate/commands.h"
 #include "documents/profile_document.h"
@@ -21,7 +24,11 @@ namespace {
 
 struct FitOptions {
   std::string kernels, requests, take, engine, output, name;
-  int layers = 0;
+  std::string endpoint, model, key_file, accelerator, duration = "60s", extra;
+  std::string input = "uniform:16..256", output_tokens = "uniform:8..64";
+  int layers = 0, max_sequences = 0;
+  uint64_t seed = 1;
+  bool insecure = false;
 };
 
 /// Transformer layers of models whose name does not tell; the first fragment that a name holds.
@@ -93,14 +100,79 @@ Result<core::KernelCost> read_kernels(const std::string& folder, int layers,
                                       layers, skew);
 }
 
+/// A coefficient as `12.3 ms +-4%`.
+std::string coefficient(double seconds, double relative_error) {
+  const std::string value = seconds >= 1e-3   ? fmt::format("{:.3g} ms", 1e3 * seconds)
+                            : seconds >= 1e-6 ? fmt::format("{:.3g} us", 1e6 * seconds)
+                                              : fmt::format("{:.3g} ns", 1e9 * seconds);
+  return relative_error < 1 ? fmt::format("{} +-{:.2g}%", value, 100 * relative_error)
+                            : fmt::format("{}, which these requests hardly tell", value);
+}
+
+void explain_fit(const simulation::Fit& fit, size_t requests) {
+  fmt::print(stderr, "Fitted to {} requests: error {:.1f}% (root mean square), {} replays.\n",
+             requests, 100 * fit.error, fit.evaluations);
+  const auto line = [&](const char* name, double core::LinearCost::* which) {
+    fmt::print(stderr, "  {:<20} {}\n", name,
+               coefficient(fit.cost.*which, fit.standard_error.*which));
+  };
+  line("an iteration", &core::LinearCost::base_s);
+  line("a sequence in it", &core::LinearCost::per_sequence_s);
+  line("a token in it", &core::LinearCost::per_token_s);
+  line("a token of context", &core::LinearCost::per_context_token_s);
+  line("a pair in a prompt", &core::LinearCost::per_prompt_pair_s);
+}
+
 Result<> fit_to_requests(const FitOptions& options, core::ServingProfile& profile) {
   BERTH_TRY(const std::string text, read_text_file(options.requests));
   BERTH_TRY(const auto requests, traces::parse_request_log(text, options.requests));
   BERTH_TRY(const simulation::Take take, parse_take(options.take, requests.size()));
   BERTH_TRY(const simulation::Fit fit, simulation::fit_linear_cost(profile.limits, requests, take));
   profile.cost = fit.cost;
-  fmt::print(stderr, "Fitted to {} requests: error {:.1f}% (root mean square), {} replays.\n",
-             take.last - take.first, 100 * fit.error, fit.evaluations);
+  explain_fit(fit, take.last - take.first);
+  return {};
+}
+
+Result<LoadTarget> live_target(const FitOptions& options) {
+  BERTH_TRY(LoadTarget target,
+            load_target({.url = options.endpoint, .model = options.model, .extra = options.extra}));
+  target.verify = !options.insecure;
+  if (!options.key_file.empty()) {
+    BERTH_TRY(const std::string key, read_text_file(options.key_file));
+    target.key = trim(key);
+  }
+  if (target.model.empty())
+    return fail(ErrorCode::kInvalid, "the model is not said", "--model",
+                "give the name that requests ask for");
+  return target;
+}
+
+Result<> fit_to_endpoint(const FitOptions& options, core::ServingProfile& profile) {
+  BERTH_TRY(const LoadTarget target, live_target(options));
+  ProbeLoad load{.input = {}, .output = {}, .seed = options.seed};
+  BERTH_TRY(const Duration duration, parse_duration(options.duration));
+  load.duration_s = duration.to_seconds();
+  if (!(load.duration_s >= 5 && load.duration_s <= 3600))
+    return fail(ErrorCode::kInvalid, "not from 5 s to an hour", "--duration", "give 60s");
+  BERTH_TRY(load.input, Length::parse("--input-tokens", options.input));
+  BERTH_TRY(load.output, Length::parse("--output-tokens", options.output_tokens));
+  BERTH_TRY(bool known, read_engine_of(target, profile));
+  if (options.max_sequences > 0) profile.limits.max_sequences = options.max_sequences;
+  known = known || options.max_sequences > 0 || !options.engine.empty();
+  if (!known)
+    fmt::print(stderr,
+               "The server does not tell how many requests it answers at once: {} are assumed "
+               "(--max-sequences).\n",
+               profile.limits.max_sequences);
+  load.most_clients = static_cast<size_t>(std::min(profile.limits.max_sequences, 32));
+  BERTH_TRY(const auto requests, probe_engine(target, load, [](const std::string& done) {
+              fmt::print(stderr, "{}\n", done);
+            }));
+  BERTH_TRY(const simulation::Fit fit,
+            simulation::fit_linear_cost(profile.limits, requests, {0, requests.size()}));
+  profile.cost = fit.cost;
+  if (profile.model.empty()) profile.model = target.model;
+  explain_fit(fit, requests.size());
   return {};
 }
 
@@ -115,11 +187,24 @@ std::string default_name(const core::ServingProfile& profile) {
 }
 
 Result<> fit(const FitOptions& options) {
-  if (options.kernels.empty() == options.requests.empty())
-    return fail(ErrorCode::kInvalid, "give either --kernels or --requests", "berth profile fit",
-                "fit from kernel measurements, or from a run's requests");
-  BERTH_TRY(core::ServingProfile profile, read_engine(options.engine));
-  if (!options.kernels.empty()) {
+  const int sources = static_cast<int>(!options.kernels.empty()) +
+                      static_cast<int>(!options.requests.empty()) +
+                      static_cast<int>(!options.endpoint.empty());
+  if (sources != 1)
+    return fail(ErrorCode::kInvalid, "give one of --kernels, --requests and --endpoint",
+                "berth profile fit",
+                "fit from kernel measurements, from a run's requests, or from a live engine");
+  core::ServingProfile profile;
+  profile.accelerator = options.accelerator;
+  if (!options.engine.empty()) {
+    BERTH_TRY(profile, read_engine(options.engine));
+  } else if (options.endpoint.empty()) {
+    return fail(ErrorCode::kInvalid, "what the engine's limits are is not said", "--engine",
+                "give the engine's record of its settings, meta.json");
+  }
+  if (!options.endpoint.empty()) {
+    BERTH_CHECK(fit_to_endpoint(options, profile));
+  } else if (!options.kernels.empty()) {
     const int layers = options.layers > 0 ? options.layers : layers_of(profile.model);
     if (layers <= 0)
       return fail(ErrorCode::kInvalid,
@@ -145,25 +230,70 @@ void add_profile(CLI::App& root, int& exit_code) {
       "Example:\n  berth profile fit --requests run.jsonl --engine meta.json -o profile.yaml");
   auto options = std::make_shared<FitOptions>();
   auto* command = profile->add_subcommand(
-      "fit", "Fit a ServingProfile to kernel measurements or to a run's requests");
-  command->add_option("--kernels", options->kernels,
-                      "Folder with dense.csv, attention.csv and per_sequence.csv");
-  command->add_option("--requests", options->requests, "A run's requests, one JSON object a line");
-  command->add_option("--take", options->take,
-                      "Fit to rows A..B (A to B-1, from 0) only; the others are load, and what was "
-                      "measured of them is not looked at");
-  command->add_option("--engine", options->engine, "The engine's record of its settings, meta.json")
-      ->required();
+      "fit", "Fit a ServingProfile to kernel measurements, a run's requests or a live engine");
+  command
+      ->add_option("--kernels", options->kernels,
+                   "Folder with dense.csv, attention.csv and per_sequence.csv")
+      ->type_name("DIR");
+  command->add_option("--requests", options->requests, "A run's requests, one JSON object a line")
+      ->type_name("FILE");
+  command
+      ->add_option("--take", options->take,
+                   "Fit to rows A..B (A to B-1, from 0) only; the others are load, and what was "
+                   "measured of them is not looked at")
+      ->type_name("A..B");
+  command
+      ->add_option("--engine", options->engine,
+                   "The engine's record of its settings, meta.json; a live engine may do without")
+      ->type_name("FILE");
+  command
+      ->add_option("--endpoint", options->endpoint,
+                   "http://HOST:PORT of one live replica (OpenAI API): it is put under load")
+      ->type_name("URL");
+  command->add_option("--model", options->model, "Model to ask the live engine for")
+      ->type_name("MODEL");
+  command
+      ->add_option("--key-file", options->key_file,
+                   "File with the live engine's key (default: $OPENAI_API_KEY)")
+      ->type_name("FILE");
+  command->add_option("--duration", options->duration, "Of the load on the live engine, in all")
+      ->type_name("DURATION")
+      ->capture_default_str();
+  command
+      ->add_option("--input-tokens", options->input,
+                   "Of the load's prompts, as of `berth load`; like those to come")
+      ->type_name("LENGTHS")
+      ->capture_default_str();
+  command->add_option("--output-tokens", options->output_tokens, "The same, of its answers")
+      ->type_name("LENGTHS")
+      ->capture_default_str();
+  command
+      ->add_option("--max-sequences", options->max_sequences,
+                   "How many requests the live engine answers at once, where it does not tell")
+      ->type_name("COUNT")
+      ->check(CLI::Range(1, 100'000));
+  command->add_option("--accelerator", options->accelerator, "What the live engine runs on")
+      ->type_name("NAME");
+  command
+      ->add_option("--extra", options->extra,
+                   R"(Fields of each request, such as '{"ignore_eos":true}')")
+      ->type_name("JSON");
+  command->add_option("--seed", options->seed, "Of the load's lengths, texts and arrivals")
+      ->type_name("SEED")
+      ->capture_default_str();
+  command->add_flag("--insecure", options->insecure, "Take any certificate");
   command->add_option("--layers", options->layers, "Transformer layers; known for common models")
+      ->type_name("COUNT")
       ->check(CLI::Range(1, 10'000));
-  command->add_option("--name", options->name, "Name of the profile");
-  command->add_option("-o,--output", options->output,
-                      "Write the profile here, not to the terminal");
+  command->add_option("--name", options->name, "Name of the profile")->type_name("NAME");
+  command->add_option("-o,--output", options->output, "Write the profile here, not to the terminal")
+      ->type_name("FILE");
   command->footer(
       "Examples:\n"
       "  berth profile fit --kernels profiles/H100/Llama-3.1-8B --engine meta.json -o "
       "profile.yaml\n"
-      "  berth profile fit --requests run.jsonl --take 0..150 --engine meta.json -o profile.yaml");
+      "  berth profile fit --requests run.jsonl --take 0..150 --engine meta.json -o profile.yaml\n"
+      "  berth profile fit --endpoint http://127.0.0.1:8000 --model harbour -o profile.yaml");
   command->callback([options, &exit_code] { exit_code = report(fit(*options)); });
 }
 

@@ -49,7 +49,9 @@ void add_replay(CLI::App& root, int& exit_code) {
       "difference is shown; 2: not a journal.\n\n"
       "Example:\n  berth replay /var/lib/berth/journal");
   auto path = std::make_shared<std::string>();
-  replay->add_option("JOURNAL", *path, "A journal folder, or one file of it")->required();
+  replay->add_option("JOURNAL", *path, "A journal folder, or one file of it")
+      ->type_name("")
+      ->required();
   replay->callback([path, &exit_code] { exit_code = replay_all(*path); });
 }
 

@@ -4,11 +4,26 @@
 #include <fmt/ranges.h>
 
 #include "control/cycle.h"
+#include "core/sharing/time_slicing/policy.h"
 
 namespace berth::control {
 namespace {
 
+Result<> check(const core::RoundsPolicy& rounds) {
+  if (rounds.policy.empty()) return {};
+  if (core::find_time_slicing_policy(rounds.policy) == nullptr)
+    return fail(ErrorCode::kInvalid, fmt::format("unknown policy `{}`", rounds.policy),
+                "timeSlicing.policy", "choose berth; docs/policies.md has them all");
+  if (rounds.length <= Duration{} || rounds.length < rounds.restart_cost * 2)
+    return fail(ErrorCode::kInvalid,
+                fmt::format("rounds of {} would be lost to restarts of {}",
+                            format_duration(rounds.length), format_duration(rounds.restart_cost)),
+                "timeSlicing.round", "give at least twice timeSlicing.restartCost");
+  return {};
+}
+
 Result<> check(const core::PolicySet& policy) {
+  BERTH_CHECK(check(policy.rounds));
   if (core::make_placer(policy.profile, 0) != nullptr) return {};
   return fail(ErrorCode::kInvalid, fmt::format("unknown placement policy `{}`", policy.profile),
               "placement.policy",

@@ -9,6 +9,7 @@
 #include "control/phases/reserving.h"
 #include "control/phases/started_gangs.h"
 #include "control/phases/starting.h"
+#include "control/phases/taking_turns.h"
 #include "core/sharing/order.h"
 #include "core/sharing/over_budget.h"
 
@@ -105,6 +106,7 @@ Plan decide(State& state, Placer& placer, uint64_t plan_id) {
   std::vector<GangId> starting = gangs_that_want(d, false);
   // 3. and 4. Share and place minimums, with reclaim and preemption, in share order.
   start_minimums(d, std::move(starting));
+  take_turns(d);
   reserve_for_heads(d);
   // 5. is part of start_minimums: who may use what is reserved. Growth comes after all minimums.
   grow_gangs(d);

@@ -66,16 +66,20 @@ BERTH_FIELDS(QueueRemove, F(name));
 BERTH_FIELDS(GangUpsert, F(name) F(queue) F(priority) F(min) F(max) F(topology_key)
                              F(topology_required) F(created) F(timeout));
 BERTH_FIELDS(GangRemove, F(name));
-BERTH_FIELDS(TaskUpsert, F(name) F(ns) F(gang) F(queue) F(managed) F(gated) F(preemptible)
-                             F(restartable) F(backfilled) F(priority) F(shape) F(labels) F(created)
-                                 F(owner) F(expected_duration) F(last_checkpoint) F(phase) F(node)
-                                     F(devices) F(started) F(grace) F(release_by) F(released_for));
+BERTH_FIELDS(TaskUpsert,
+             F(name) F(ns) F(gang) F(queue) F(managed) F(gated) F(preemptible) F(restartable)
+                 F(backfilled) F(priority) F(growth_micro) F(shape) F(labels) F(created) F(owner)
+                     F(expected_duration) F(last_checkpoint) F(phase) F(node) F(devices) F(started)
+                         F(grace) F(release_by) F(released_for));
 BERTH_FIELDS(TaskRemove, F(name) F(completed));
 BERTH_FIELDS(BindDone, F(task) F(ok));
+BERTH_FIELDS(RoundsPolicy, F(policy) F(length) F(restart_cost));
 BERTH_FIELDS(PolicySet, F(profile) F(accelerator_weights_milli) F(default_times) F(lost_work_cap)
-                            F(intent_timeout) F(usage_half_life) F(consolidate));
+                            F(intent_timeout) F(usage_half_life) F(consolidate) F(rounds));
 BERTH_FIELDS(QueueUsage, F(queue) F(decayed) F(as_of));
 BERTH_FIELDS(OwnerDurations, F(owner) F(milliseconds) F(queue));
+BERTH_FIELDS(DisruptionBudgetUpsert, F(name) F(ns) F(selector) F(allowed));
+BERTH_FIELDS(DisruptionBudgetRemove, F(name));
 BERTH_FIELDS(PlanCommit, F(plan) F(actions));
 
 BERTH_FIELDS(PlaceSpec, F(task) F(node) F(devices));
@@ -87,6 +91,7 @@ BERTH_FIELDS(core::Claim, F(gang) F(reservation) F(members) F(expires) F(start))
 BERTH_FIELDS(Unclaim, F(gang));
 BERTH_FIELDS(MarkBlocked, F(gang) F(since));
 BERTH_FIELDS(MarkBroken, F(gang) F(since));
+BERTH_FIELDS(BeginRound, F(at));
 BERTH_FIELDS(Reason, F(code) F(text));
 BERTH_FIELDS(Rejections, F(nodes) F(total));
 BERTH_FIELDS(Waiting, F(gang) F(reasons) F(rejections) F(placeable) F(position));
@@ -95,13 +100,27 @@ BERTH_FIELDS(Plan, F(id) F(actions) F(waiting) F(next_wakeup));
 #undef F
 #undef BERTH_FIELDS
 
-constexpr const char* kEventKinds[] = {"tick",   "node",        "nodeRemove",    "usage",
-                                       "queue",  "queueRemove", "gang",          "gangRemove",
-                                       "task",   "taskRemove",  "bindDone",      "policy",
-                                       "commit", "queueUsage",  "ownerDurations"};
+constexpr const char* kEventKinds[] = {"tick",
+                                       "node",
+                                       "nodeRemove",
+                                       "usage",
+                                       "queue",
+                                       "queueRemove",
+                                       "gang",
+                                       "gangRemove",
+                                       "task",
+                                       "taskRemove",
+                                       "bindDone",
+                                       "policy",
+                                       "commit",
+                                       "queueUsage",
+                                       "ownerDurations",
+                                       "disruptionBudget",
+                                       "disruptionBudgetRemove"};
 static_assert(std::size(kEventKinds) == std::variant_size_v<Event>);
-constexpr const char* kActionKinds[] = {"bind",  "evict",   "persistIntent", "clearIntent",
-                                        "claim", "unclaim", "markBlocked",   "markBroken"};
+constexpr const char* kActionKinds[] = {"bind",        "evict",      "persistIntent",
+                                        "clearIntent", "claim",      "unclaim",
+                                        "markBlocked", "markBroken", "beginRound"};
 static_assert(std::size(kActionKinds) == std::variant_size_v<Action>);
 
 /// Thrown inside, caught at this file's edge.

@@ -359,6 +359,7 @@ Result<Explanation> explain(const State& state, const Plan& plan, uint64_t seed,
   e.gang = gang.name;
   e.gang_size = gang.min == kUndeclared ? static_cast<uint32_t>(gang.tasks.size()) : gang.min;
   if (gang.queue.valid()) e.queue = state.queue(gang.queue).name;
+  e.growth_micro = gang.growth_micro;
   if (task.phase != TaskPhase::kPending) return e;
   for (const Waiting& waiting : plan.waiting)
     if (waiting.gang == gang.name) e.waiting = waiting;
@@ -387,6 +388,7 @@ boost::json::value to_json(const Explanation& e) {
     json["gangMinimum"] = e.gang_size;
   }
   if (!e.queue.empty()) json["queue"] = e.queue;
+  if (e.growth_micro != kNotGrowth) json["growthValue"] = static_cast<double>(e.growth_micro) / 1e6;
   if (!e.node.empty()) json["node"] = e.node;
   if (!e.devices.empty()) json["devices"] = boost::json::value_from(e.devices);
   if (e.waiting) {

@@ -48,6 +48,7 @@ struct Explanation {
   std::string gang;
   uint32_t gang_size = 1;
   std::string queue;
+  int64_t growth_micro = core::kNotGrowth;  ///< see core::Gang
   std::string node;
   std::vector<std::string> devices;
   uint64_t plan = 0;  ///< the decision that this tells of

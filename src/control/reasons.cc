@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "core/placement/constraints/feasibility.h"
+#include "core/sharing/order.h"
 #include "core/sharing/over_budget.h"
 
 namespace berth::control {
@@ -245,6 +246,33 @@ std::string Reasons::behind_text(const Gang& gang) const {
   return "room is kept for " + holders;
 }
 
+/// What it is worth, and what of its queue had its turn before it in this cycle.
+std::string Reasons::growth_text(const Gang& gang) const {
+  constexpr size_t kTold = 3;
+  const auto worth = [](const Gang& each) {
+    return each.is_growth()
+               ? fmt::format("worth {:.3g}", static_cast<double>(each.growth_micro) / 1e6)
+               : std::string("no growth");
+  };
+  std::vector<const Gang*> before;
+  for (const GangId id : state_.queue(gang.queue).gangs) {
+    const Gang& other = state_.gang(id);
+    const bool had_turn = other.waiting > 0 || std::ranges::any_of(other.tasks, [&](TaskId task) {
+                            return state_.task(task).phase == TaskPhase::kAssumed;
+                          });
+    if (&other != &gang && had_turn && serves_before(other, gang)) before.push_back(&other);
+  }
+  std::ranges::sort(before, [](const Gang* a, const Gang* b) { return serves_before(*a, *b); });
+  std::string text =
+      fmt::format("it is beyond its service's minimum, {} objective misses avoided a device-second",
+                  worth(gang));
+  for (size_t i = 0; i < std::min(before.size(), kTold); ++i)
+    text += fmt::format("{}{} ({})", i == 0 ? "; before it come " : ", ", before[i]->name,
+                        worth(*before[i]));
+  if (before.size() > kTold) text += fmt::format(" and {} more", before.size() - kTold);
+  return text;
+}
+
 Waiting Reasons::of(const Waiter& waiter) {
   const Gang& gang = state_.gang(waiter.gang);
   Waiting waiting;
@@ -310,6 +338,11 @@ Waiting Reasons::of(const Waiter& waiter) {
                         format_time(*waiter.no_victims.protected_until)));
     }
   }
+  if (waiter.next_round)
+    add(ReasonCode::kTurn,
+        fmt::format("it takes turns with others of queue {} that ask for the "
+                    "same devices; next round at {}",
+                    state_.queue(gang.queue).name, format_time(*waiter.next_round)));
   for (const HeldClaim& claim : state_.claims())
     if (claim.gang == waiter.gang && claim.reservation)
       add(ReasonCode::kReserved,
@@ -318,6 +351,7 @@ Waiting Reasons::of(const Waiter& waiter) {
                             format_time(*claim.start))
               : std::string("room is reserved for it next; when is not known, as what it waits "
                             "for does not say how long it takes"));
+  if (gang.is_growth() && gang.queue.valid()) add(ReasonCode::kGrowth, growth_text(gang));
   return waiting;
 }
 

@@ -23,6 +23,7 @@ struct Waiter {
   std::vector<core::TaskId> tasks{};
   core::NoVictims no_victims{};
   uint32_t position = 0;
+  std::optional<Time> next_round{};  ///< where it takes turns: when they are given next
 };
 
 /// Turns what a cycle found into reasons that are true at its end. It looks at the state as the
@@ -42,6 +43,7 @@ class Reasons {
   std::string guarantee_text(const Waiter& waiter) const;
   std::string claimed_text(const Waiter& waiter) const;
   std::string behind_text(const core::Gang& gang) const;
+  std::string growth_text(const core::Gang& gang) const;
 
   const core::State& state_;
   const core::Entitlements& entitlements_;

@@ -54,6 +54,7 @@ class Core : public std::enable_shared_from_this<Core> {
         recorder_(options.client),
         synced_(synced) {
     view_.set_model_reader(std::move(options.read_model));
+    view_.set_prices(std::move(options.prices));
   }
 
   void begin() {
@@ -66,6 +67,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void add_demand(const std::vector<documents::DemandReport>& reports) {
     if (autoscaler_.on_reports(reports, clock_.now())) decide_scaling();
   }
+
+  void set_prices(core::PriceList prices) { view_.set_prices(std::move(prices)); }
 
   void end() { informers_.clear(); }
 
@@ -350,6 +353,12 @@ class RunnerThread final : public Runner {
   void add_demand(std::vector<documents::DemandReport> reports) override {
     loop_->post([this, reports = std::move(reports)] {
       if (core_) core_->add_demand(reports);
+    });
+  }
+
+  void set_prices(core::PriceList prices) override {
+    loop_->post([this, prices = std::move(prices)]() mutable {
+      if (core_) core_->set_prices(std::move(prices));
     });
   }
 

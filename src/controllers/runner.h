@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "client/api_client.h"
 #include "controllers/view.h"
+#include "core/cost/price_list.h"
 #include "documents/demand_report.h"
 
 namespace berth::controllers {
@@ -16,6 +17,7 @@ struct RunnerOptions {
   const Clock& clock;
   /// Reads the models that lie on this machine, on the runner's thread; none on a cluster.
   View::ModelReader read_model = {};
+  core::PriceList prices = {};
 };
 
 /// Runs every controller of the registry against an API, on one thread of its own. It keeps the
@@ -32,6 +34,8 @@ class Runner {
 
   /// What gateways saw: the demand that scaling goes by. Any thread.
   virtual void add_demand(std::vector<documents::DemandReport> reports) = 0;
+  /// What scaling goes by from now on. Any thread.
+  virtual void set_prices(core::PriceList prices) = 0;
 
   /// Has every kind been listed once? May be called from any thread.
   virtual bool synced() const = 0;

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "controllers/kinds.h"
 #include "controllers/scaling/verdict.h"
+#include "core/cost/price_list.h"
 #include "objects/json.h"
 #include "platform/models/model_header.h"
 
@@ -78,6 +79,10 @@ class View {
   using ModelReader = std::function<Result<platform::ModelHeader>(const std::string& path)>;
   void set_model_reader(ModelReader reader) { read_model_ = std::move(reader); }
 
+  /// What devices, CPUs and memory cost; empty: nothing has a price.
+  const core::PriceList& prices() const { return prices_; }
+  void set_prices(core::PriceList prices) { prices_ = std::move(prices); }
+
   /// What scaling decided for a ModelService or Deployment; null where it is not scaled.
   VerdictPtr verdict(const Key& key) const;
   void set_verdict(const Key& key, VerdictPtr verdict);
@@ -99,6 +104,7 @@ class View {
   std::map<std::string, std::set<Key>, std::less<>> by_owner_;
   std::map<Key, std::string> failures_;
   std::map<Key, VerdictPtr> verdicts_;
+  core::PriceList prices_;
   std::map<Key, Time> lost_nodes_;
   Time began_;
   ModelReader read_model_;

@@ -52,17 +52,20 @@ Result<ModelDemand> read_model(const Json& document) {
   for (const Json& row : objects::find_array(document, {"served"})) {
     const JsonArray* numbers = row.if_array();
     std::array<double, 5> values{};
-    bool good = numbers != nullptr && numbers->size() == values.size() &&
-                demand.served.size() < kMostServed;
+    bool good = numbers != nullptr && numbers->size() >= values.size() &&
+                numbers->size() <= values.size() + 1 && demand.served.size() < kMostServed;
     for (size_t i = 0; good && i < values.size(); ++i)
       good = read_number((*numbers)[i], i == 2 ? -1 : 0, values[i]) && values[i] < 1e9;
-    if (!good)
-      return wrong(fmt::format("{}: an answered request is not five numbers", demand.model));
-    demand.served.push_back({.prompt_tokens = static_cast<int>(values[0]),
-                             .output_tokens = static_cast<int>(values[1]),
-                             .first_token_s = values[2],
-                             .total_s = values[3],
-                             .in_flight = values[4]});
+    const Json* pod = good && numbers->size() > values.size() ? &numbers->back() : nullptr;
+    if (!good || (pod != nullptr && !pod->is_string()))
+      return wrong(
+          fmt::format("{}: an answered request is not five numbers and its server", demand.model));
+    demand.served.push_back({.request = {.prompt_tokens = static_cast<int>(values[0]),
+                                         .output_tokens = static_cast<int>(values[1]),
+                                         .first_token_s = values[2],
+                                         .total_s = values[3],
+                                         .in_flight = values[4]},
+                             .pod = pod == nullptr ? "" : std::string(pod->get_string())});
   }
   return demand;
 }
@@ -78,9 +81,12 @@ Json reports_to_document(const std::vector<DemandReport>& reports) {
       for (const Field& field : kFields)
         if (demand.sample.*field.value != 0) model[field.name] = demand.sample.*field.value;
       JsonArray served;
-      for (const core::ServedRequest& each : demand.served)
-        served.push_back(JsonArray{each.prompt_tokens, each.output_tokens, each.first_token_s,
-                                   each.total_s, each.in_flight});
+      for (const auto& [each, pod] : demand.served) {
+        JsonArray row{each.prompt_tokens, each.output_tokens, each.first_token_s, each.total_s,
+                      each.in_flight};
+        if (!pod.empty()) row.emplace_back(pod);
+        served.push_back(std::move(row));
+      }
       if (!served.empty()) model["served"] = std::move(served);
       models.emplace_back(std::move(model));
     }

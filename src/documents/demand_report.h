@@ -16,6 +16,12 @@ inline constexpr std::string_view kDemandPath = "/berth/v1/demand";
 /// Of a report of one model and window: more requests are not told one by one.
 inline constexpr size_t kMostServed = 32;
 
+/// An answered request, and which server answered it.
+struct ServedRequest {
+  core::ServedRequest request;
+  std::string pod = {};  ///< `namespace/name`; empty: the server is no pod that the gateway knows
+};
+
 /// What a gateway saw of one model during a window, or a part of one: reports add up.
 struct ModelDemand {
   std::string model;
@@ -23,7 +29,7 @@ struct ModelDemand {
   core::ServiceSample sample = {};
   /// Requests wait, and no server is ready.
   bool held = false;
-  std::vector<core::ServedRequest> served = {};
+  std::vector<ServedRequest> served = {};
 };
 
 /// A gateway tells what it saw at least once a second, of every model that it knows: silence means

@@ -39,12 +39,17 @@ Result<> read_count(const Json& document, Path path, const std::string& file, in
 Result<> read_scaled_service(const Json& document, const std::string& where,
                              core::ScaledService& service) {
   core::ServingObjective& objective = service.objective;
+  BERTH_CHECK(read_seconds(document, {"spec", "objective", "latency", "target"}, where,
+                           objective.latency_s));
+  // Asked alone, it bounds the other two.
+  if (objects::find(document, {"spec", "objective", "latency"}) != nullptr)
+    objective.ttft_s = objective.tpot_s = objective.latency_s;
   BERTH_CHECK(
       read_seconds(document, {"spec", "objective", "ttft", "target"}, where, objective.ttft_s));
   BERTH_CHECK(
       read_seconds(document, {"spec", "objective", "tpot", "target"}, where, objective.tpot_s));
   int percentile = 0;
-  for (const std::string_view of : {"ttft", "tpot"}) {
+  for (const std::string_view of : {"ttft", "tpot", "latency"}) {
     int each = 0;
     BERTH_CHECK(read_count(document, {"spec", "objective", of, "percentile"}, where, 1, each));
     percentile = std::max(percentile, each);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -11,7 +10,7 @@
 
 #include "gateway/proxy/worker.h"
 #include "objects/json_text.h"
-#include "platform/event_loop.h"
+#include "platform/loop_thread.h"
 #include "platform/tls/crypto.h"
 
 namespace berth::gateway {
@@ -41,19 +40,14 @@ class DemandReporter::Reports : public std::enable_shared_from_this<Reports> {
         second_(now_second()) {}
 
   void start() {
-    schedule();
-    thread_ = std::thread([this] { loop_.run(); });
+    thread_.start([this] { schedule(); });
   }
 
-  void stop() {
-    stopped_ = true;
-    loop_.stop();
-    thread_.join();
-  }
+  void stop() { thread_.stop(); }
 
   void urge() {
     if (urged_.exchange(true)) return;
-    loop_.post([this] {
+    thread_.post([this] {
       urged_ = false;
       take();
       send();
@@ -65,7 +59,7 @@ class DemandReporter::Reports : public std::enable_shared_from_this<Reports> {
 
   void schedule() {
     const int64_t rest_ns = kSecond_ns - clock_.now().ns % kSecond_ns;
-    loop_.after(Duration{rest_ns}, [this] {
+    thread_.loop().after(Duration{rest_ns}, [this] {
       take();
       second_ = now_second();
       send();
@@ -88,8 +82,7 @@ class DemandReporter::Reports : public std::enable_shared_from_this<Reports> {
     const Json body = documents::reports_to_document({pending_.begin(), end});
     send_(objects::canonical_json(body), [weak = weak_from_this()](const Result<>& how) {
       const auto self = weak.lock();
-      if (!self || self->stopped_) return;
-      self->loop_.post([raw = self.get(), how] { raw->on_sent(how); });
+      if (self) self->thread_.post([raw = self.get(), how] { raw->on_sent(how); });
     });
   }
 
@@ -116,15 +109,14 @@ class DemandReporter::Reports : public std::enable_shared_from_this<Reports> {
   const Send send_;
   const std::function<void(const std::string&)> remark_;
   const std::string name_ = random_name();
-  platform::EventLoop loop_;
-  std::thread thread_;
-  std::atomic<bool> urged_ = false, stopped_ = false;
-  // On the loop's thread.
+  std::atomic<bool> urged_ = false;
+  // On the thread.
   int64_t second_;
   int64_t sequence_ = 0;
   std::deque<documents::DemandReport> pending_;
   int64_t sending_ = 0;  ///< up to this one is under way; 0: nothing is
   bool failing_ = false;
+  platform::LoopThread thread_;
 };
 
 DemandReporter::DemandReporter(Traffic& traffic, const Clock& clock, Send send,

@@ -34,6 +34,7 @@ Objective objective_of(const Json& service) {
     if (!target) continue;
     if (part.substr(0, equals) == "ttft") objective.ttft = *target;
     if (part.substr(0, equals) == "tpot") objective.tpot = *target;
+    if (part.substr(0, equals) == "latency") objective.latency = *target;
   }
   return objective;
 }
@@ -41,25 +42,20 @@ Objective objective_of(const Json& service) {
 }  // namespace
 
 Discovery::Discovery(client::ApiClient& client, Callbacks callbacks)
-    : client_(client), callbacks_(std::move(callbacks)), thread_([this] { loop_.run(); }) {
-  loop_.post([this] { follow(); });
-}
-
-Discovery::~Discovery() {
-  loop_.post([this] {
-    services_.reset();
-    slices_.reset();
-    keys_.reset();
-    loop_.stop();
-  });
-  thread_.join();
+    : client_(client), callbacks_(std::move(callbacks)) {
+  thread_.start([this] { follow(); },
+                [this] {
+                  services_.reset();
+                  slices_.reset();
+                  keys_.reset();
+                });
 }
 
 void Discovery::follow() {
   const auto make = [this](client::Resource resource, std::string labels,
                            std::function<void()> tell) {
     auto informer = std::make_unique<client::Informer>(
-        client_, loop_,
+        client_, thread_.loop(),
         client::Informer::Options{.collection = {.resource = std::move(resource),
                                                  .ns = {},
                                                  .name = {},
@@ -112,7 +108,11 @@ void Discovery::tell_models() {
           if (!upstream) continue;
           upstream->max_in_flight = max_in_flight_of(*service);
           upstream->health_path = health_path;
-          model.servers.emplace(upstream->url, std::move(*upstream));
+          const std::string_view pod = find_string(endpoint, {"targetRef", "name"});
+          if (find_string(endpoint, {"targetRef", "kind"}) == "Pod")
+            upstream->pod = fmt::format("{}/{}", key.first, pod);
+          // An address that another pod has got since is another server.
+          model.servers.emplace(fmt::format("{} {}", upstream->url, pod), std::move(*upstream));
         }
       }
     }

@@ -5,7 +5,6 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "client/api_client.h"
@@ -13,7 +12,7 @@
 #include "client/keys/gateway_key.h"
 #include "gateway/traffic/demand_meter.h"
 #include "gateway/traffic/upstream.h"
-#include "platform/event_loop.h"
+#include "platform/loop_thread.h"
 
 namespace berth::gateway {
 
@@ -21,7 +20,7 @@ namespace berth::gateway {
 /// that end. The model's name is the annotation `berth.dev/model-name`, else the label;
 /// `berth.dev/max-in-flight` says how many requests each server takes, `berth.dev/health-path`
 /// where it says that it is well, and `berth.dev/objective` what is asked of answers:
-/// `ttft=2s,tpot=60ms`. The Services of ModelServices have all of them.
+/// `ttft=2s,tpot=60ms,latency=20s`. The Services of ModelServices have all of them.
 inline constexpr std::string_view kModelLabel = "berth.dev/model-service";
 inline constexpr std::string_view kModelName = "berth.dev/model-name";
 inline constexpr std::string_view kMaxInFlight = "berth.dev/max-in-flight";
@@ -34,7 +33,7 @@ class Discovery {
  public:
   struct DiscoveredModel {
     Objective objective;
-    std::map<std::string, Upstream> servers;  ///< by address
+    std::map<std::string, Upstream> servers;  ///< by address and pod
   };
   using Models = std::map<std::string, DiscoveredModel>;
   struct Callbacks {
@@ -45,7 +44,6 @@ class Discovery {
 
   /// `client` outlives this.
   Discovery(client::ApiClient& client, Callbacks callbacks);
-  ~Discovery();
 
  private:
   void follow();
@@ -54,10 +52,9 @@ class Discovery {
 
   client::ApiClient& client_;
   const Callbacks callbacks_;
-  platform::EventLoop loop_;
-  // On the loop's thread.
+  // On the thread.
   std::unique_ptr<client::Informer> services_, slices_, keys_;
-  std::thread thread_;
+  platform::LoopThread thread_;  ///< last: it ends first
 };
 
 }  // namespace berth::gateway

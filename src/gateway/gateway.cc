@@ -25,6 +25,7 @@
 #include "gateway/proxy/prober.h"
 #include "gateway/proxy/worker.h"
 #include "platform/deadline.h"
+#include "platform/http/server.h"
 
 namespace berth::gateway {
 
@@ -213,19 +214,11 @@ class RunningGateway final : public Gateway {
   }
 
   Result<> listen() {
-    try {
-      const auto address = asio::ip::make_address(options_.address);
-      const asio::ip::tcp::endpoint endpoint(address, options_.port);
-      acceptor_.open(endpoint.protocol());
-      acceptor_.set_option(asio::socket_base::reuse_address(true));
-      acceptor_.bind(endpoint);
-      acceptor_.listen(4096);
-      port_ = acceptor_.local_endpoint().port();
-    } catch (const std::exception& error) {
-      return fail(ErrorCode::kUnavailable, std::string("cannot listen: ") + error.what(),
-                  fmt::format("{}:{}", options_.address, options_.port),
-                  "choose another address or port, or stop the process that uses it");
-    }
+    BERTH_TRY(platform::TcpListener listener,
+              platform::TcpListener::open(options_.address, options_.port));
+    port_ = listener.port;
+    acceptor_.assign(listener.v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(),
+                     listener.socket.release());
     return {};
   }
 
@@ -305,8 +298,8 @@ class RunningGateway final : public Gateway {
       traffic_.add_model(model);
       traffic_.set_objective(model, discovered.objective);
       auto& known = discovered_[model];
-      for (const auto& [url, upstream] : discovered.servers)
-        if (!known.contains(url)) known[url] = add(model, upstream);
+      for (const auto& [server, upstream] : discovered.servers)
+        if (!known.contains(server)) known[server] = add(model, upstream);
     }
     for (auto& [model, known] : discovered_) {
       const auto found = models.find(model);

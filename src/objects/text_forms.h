@@ -10,6 +10,7 @@ namespace berth::objects {
 /// but not `busybox:1.36` nor one with a digest.
 bool has_latest_tag(std::string_view image);
 
+bool is_utf8(std::string_view text);
 /// The offset of the first byte that is not UTF-8, or that is a control character other than tab
 /// and line break; the size of the text when there is none.
 size_t first_unreadable(std::string_view text);

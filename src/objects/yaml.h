@@ -1,8 +1,9 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
@@ -18,15 +19,20 @@ class Positions {
   void set(std::string path, Position at);
   /// The place of a path, or of its nearest parent that has one; line 0 when there is none.
   Position find(std::string_view path) const;
+  /// Those of the value at `path`, which is the root of what is answered.
+  Positions below(std::string_view path) const;
 
  private:
-  std::unordered_map<std::string, Position> by_path_;
+  std::map<std::string, Position, std::less<>> by_path_;
 };
 
 struct YamlDocument {
   Json value;
   Positions positions;
   std::vector<DuplicateKey> duplicates;
+
+  /// `part`, which stands at `path`, as a document of its own.
+  YamlDocument at(std::string_view path, Json part) const;
 };
 
 /// Limits against documents that expand (anchors and aliases) or nest without end.

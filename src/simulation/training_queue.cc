@@ -136,7 +136,7 @@ Result<TrainingQueueResult> run_training_queue(const TrainingQueueRun& run) {
         const double needs = run.jobs[job.id].runtime_s - job.attained_s;
         if (needs <= time) {
           result.finish_s[job.id] = now + run.round_s - time + needs;
-          ended.push_back({job.model, run.jobs[job.id].runtime_s});
+          ended.push_back({job.model, run.jobs[job.id].runtime_s, job.estimate_s});
           ++finished;
           continue;
         }

@@ -1,6 +1,7 @@
 """Runs the release binary for tests: a private server, its API, conditions with limits, and what it must not leave."""
 
 import base64
+import fcntl
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BINARY = Path(os.environ.get("BERTH_BINARY", ROOT / "build" / "release" / "berth"))
@@ -77,6 +79,18 @@ def pod(name: str, script: str, *, labels: dict | None = None, annotations: dict
                      "containers": [main_container]} | (spec or {})}
 
 
+def claim_subnet() -> tuple[TextIO, str]:
+    """A range for Services that no other test of this machine has while the file is open."""
+    for second in range(128, 192):
+        claim = open(Path(tempfile.gettempdir()) / f"berth-e2e-subnet-{second}", "w")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return claim, f"10.{second}.0.0/16"
+        except BlockingIOError:
+            claim.close()
+    raise AssertionError("64 test servers hold every range for Services")
+
+
 class Server:
     """`berth serve` on a folder of its own. Start again after `kill` or `stop`: the folder stays until `finish`."""
 
@@ -84,8 +98,8 @@ class Server:
         """`prefix` is a program that starts the server in its own place."""
         self.folder = Path(folder or tempfile.mkdtemp(prefix="berth-e2e-"))
         self.data = self.folder / "data"
-        # Two servers of one machine would else give their Services the same addresses.
-        subnet = f"10.{128 + os.getpid() % 64}.0.0/16"
+        # Its own also while it is stopped, so that no other server takes it meanwhile.
+        self.subnet_claim, subnet = claim_subnet()
         self.prefix = prefix
         self.options = ["--port", "0", "--service-subnet", subnet, *options]
         self.uids: set[str] = set()
@@ -235,6 +249,7 @@ class Server:
                 self.kill()
             if sys.exc_info()[0] is None or "BERTH_KEEP" not in os.environ:
                 shutil.rmtree(self.folder, ignore_errors=True)
+            self.subnet_claim.close()
 
     def run_name(self) -> str:
         """What the folder below /run/berth is called."""

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -79,19 +80,27 @@ class GetTest(Case):
         self.assertIn("INTERNAL-IP", self.good("get", "nodes", "-o", "wide"))
         self.assertNotIn("INTERNAL-IP", self.good("get", "nodes"))
 
-    def test_watch_with_labels(self) -> None:
-        watch = subprocess.Popen([BINARY, "get", "cm", "-w", "--show-labels", "-l", "team=red"], text=True,
-                                 stdout=subprocess.PIPE,
+    def watch(self, *arguments: str) -> subprocess.Popen:
+        watch = subprocess.Popen([BINARY, "get", *arguments, "-w"], text=True, stdout=subprocess.PIPE,
                                  env=os.environ | {"KUBECONFIG": str(server.data / "kubeconfig")})
-        try:
-            self.assertIn("LABELS", watch.stdout.readline())
-            self.assertIn("team=red", watch.stdout.readline())
-            server.patch("configmaps", "a", {"metadata": {"labels": {"team": "red"}}})
-            self.assertRegex(watch.stdout.readline(), r"^a .*team=red,x=y")
-        finally:
-            watch.terminate()
-            watch.wait(timeout=LIMIT)
-            watch.stdout.close()
+        self.addCleanup(watch.stdout.close)
+        self.addCleanup(watch.wait, timeout=LIMIT)
+        self.addCleanup(watch.terminate)
+        return watch
+
+    def test_watch_with_labels(self) -> None:
+        watch = self.watch("cm", "--show-labels", "-l", "team=red")
+        self.assertIn("LABELS", watch.stdout.readline())
+        self.assertIn("team=red", watch.stdout.readline())
+        server.patch("configmaps", "a", {"metadata": {"labels": {"team": "red"}}})
+        self.assertRegex(watch.stdout.readline(), r"^a .*team=red,x=y")
+
+    def test_watch_of_nothing_yet_begins_with_the_header(self) -> None:
+        watch = self.watch("cm", "-l", "team=late")
+        self.make(config_map("with-a-long-name", "9", {"team": "late"}))
+        header, row = watch.stdout.readline(), watch.stdout.readline()
+        self.assertRegex(header, r"^NAME +DATA +AGE$")
+        self.assertEqual(header.index("DATA"), row.index("1"))
 
 
 class ExitCodeTest(Case):
@@ -105,7 +114,8 @@ class ExitCodeTest(Case):
                        ["explain", "pod", "none"]):
             self.assertEqual(self.code(*failed), 1, failed)
         for wrong in (["get"], ["get", "nosuch"], ["get", "pods", "-o", "xml"], ["nosuch"], ["--nosuch"],
-                      ["get", "pods", "-l", "a=b=c"], ["apply", "-f", "/nowhere"], ["completion", "tcsh"]):
+                      ["get", "pods", "-l", "a=b=c"], ["apply", "-f", "/nowhere"], ["completion", "tcsh"],
+                      ["advise", "running", "deploy/none"]):
             self.assertEqual(self.code(*wrong), 2, wrong)
         self.assertEqual(self.code("apply", "-f", "-", stdin="kind: Pod\n"), 2)
         self.assertEqual(self.code("--kubeconfig", "/nowhere", "get", "pods"), 2)
@@ -130,6 +140,12 @@ class HelpTest(Case):
         self.assertGreater(len(commands), 25)
         without = [" ".join(command) for command in commands if "Example" not in self.good(*command, "--help")]
         self.assertEqual(without, [])
+
+    def test_every_option_names_what_it_expects(self) -> None:
+        a_type_only = re.compile(r"^  (\S+) (TEXT|INT|UINT|FLOAT|ENUM)\b", re.MULTILINE)
+        for command in [(), *self.commands()]:
+            with self.subTest(command=command):
+                self.assertEqual(a_type_only.findall(self.good(*command, "--help")), [])
 
 
 class CompletionTest(Case):

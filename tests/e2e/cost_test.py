@@ -87,7 +87,7 @@ class CostTest(unittest.TestCase):
         # Everything adds up, by every dimension, to the last micro-unit.
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         totals = set()
-        for by in ("queue", "tenant", "model", "job"):
+        for by in ("queue", "tenant", "model", "job", "consumer"):
             report = self.cost("--by", by, "--until", until)
             self.assertEqual(sum(row["costMicro"] for row in report["rows"]), report["allocatedMicro"])
             self.assertEqual(report["allocatedMicro"] + report["idleMicro"] + report["overheadMicro"],

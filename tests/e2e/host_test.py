@@ -95,13 +95,16 @@ class RefusalTest(unittest.TestCase):
     def test_bad_options_are_refused(self) -> None:
         for options, word in ((("--emulate-device", "gpu"), "emulate-device"),
                               (("--pod-subnet", "10.0.0.0/33"), "10.0.0.0/33"),
-                              (("--port", "99999"), "99999"),
+                              (("--port", "99999"), "99999"), (("--address", "192.0.2.1"), "192.0.2.1"),
+                              (("--host-dir", "/nowhere"), "/nowhere"), (("--cni-conf-dir", "/nowhere"), "/nowhere"),
+                              (("--node-name", "My Machine"), "My Machine"),
                               (("--cgroup-root", "berth"), "berth"), (("--cgroup-root", "/"), "/berth"),
                               (("--cgroup-root", "/a/../b"), "/a/../b")):
             with self.subTest(options=options):
                 done = serve("--data", str(self.folder / "data"), *options)
-                self.assertNotEqual(done.returncode, 0)
+                self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn(word, done.stderr)
+                self.assertFalse((self.folder / "data").exists(), "it left something behind")
 
 
 class DiskTest(unittest.TestCase):

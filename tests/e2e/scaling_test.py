@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 
 import berth
@@ -23,6 +24,16 @@ sys.path.insert(0, {train!r})
 import model, weights, pathlib
 shape = model.Shape(width=256, layers=6, hidden=768)
 weights.write_gguf(pathlib.Path({path!r}), "tiny", shape, model.random_parameters(shape, seed=3))
+"""
+
+
+# A large replica costs as much as one and a half small ones.
+PRICES = """
+apiVersion: config.berth.dev/v1alpha1
+kind: BerthConfiguration
+prices:
+- {resource: example.com/small, perHour: 1, currency: EUR}
+- {resource: example.com/large, perHour: 1.5, currency: EUR}
 """
 
 
@@ -38,7 +49,10 @@ def setUpModule() -> None:
     model_file = folder / "tiny.gguf"
     script = MAKE_MODEL.format(train=str(ROOT / "examples" / "train"), path=str(model_file))
     subprocess.run([python, "-c", script], check=True)
-    server = Server("--host-dir", str(folder), "--host-dir", environment)
+    prices = folder / "prices.yaml"
+    prices.write_text(PRICES)
+    server = Server("--host-dir", str(folder), "--host-dir", environment, "--config", str(prices),
+                    "--emulate-device", "example.com/small=4:1Gi", "--emulate-device", "example.com/large=1:1Gi")
     server.start()
     gateway = Gateway()
 
@@ -81,6 +95,10 @@ class Gateway:
             return answer.status, json.load(answer)
         finally:
             connection.close()
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=berth.LIMIT) as answer:
+            return answer.read().decode()
 
     def ask(self, model: str) -> tuple[int, dict]:
         return self.get("/v1/completions", {"model": model, "prompt": "tide", "max_tokens": 4})
@@ -162,6 +180,12 @@ class ScalingTest(unittest.TestCase):
                      "scaling": {"idleAfter": "5s", "holdFor": "5s"}}})
         wait_for("the gateway knows the model", lambda: gateway.knows(name))
 
+    def worth(self) -> dict:
+        """By pod: what is written on it."""
+        values = {pod["metadata"]["name"]: pod["metadata"].get("annotations", {}).get("berth.dev/growth-value")
+                  for pod in server.list("pods", "berth.dev/model-service=tiny")}
+        return {name: float(value) for name, value in values.items() if value}
+
     def test_0_a_request_to_a_model_at_zero_is_held_and_answered_soon_after_loading(self) -> None:
         self.make("quick", "1")
         self.addCleanup(server.delete, "modelservices", "quick")
@@ -169,6 +193,10 @@ class ScalingTest(unittest.TestCase):
             self.wake()
             server.patch("modelservices", "quick", {"spec": {"scaling": {"idleAfter": "1s"}}})
             wait_for("the replica is gone", lambda: not server.list("pods", "berth.dev/model-service=quick"))
+        server.patch("modelservices", "quick", {"spec": {"scaling": {"standby": 1}}})
+        wait_for("one stands by, and nobody asks",
+                 lambda: server.get("modelservices", "quick")["status"].get("readyReplicas") == 1)
+        self.assertIn("1 of them stand by", server.cli("explain", "modelservice", "quick").stdout)
 
     def wake(self) -> None:
         asked = time.monotonic()
@@ -201,6 +229,9 @@ class ScalingTest(unittest.TestCase):
         burst = gateway.load("tiny", 10, 12)
         wait_for("it scales up", lambda: self.desired() >= 2 and self.status().get("readyReplicas", 0) >= 2)
         self.assertRegex(self.told(), r"work foreseen|as it came of late|needed for what runs|were measured")
+        worth = wait_for("replicas know what they are worth", lambda: len(self.worth()) >= 2 and self.worth())
+        explained = server.cli("explain", "pod", next(iter(worth))).stdout
+        self.assertIn("beyond its service's minimum, worth", explained)
         figures = self.figures(burst)
         grown = self.desired()
         print(f"\nburst of 10/s: {figures['ok']} answered, TTFT p95 {figures['ttft_s']['p95']:.2f} s, "
@@ -242,15 +273,18 @@ class ScalingTest(unittest.TestCase):
         server.create("deployments", {
             "metadata": {"name": "plain", "annotations": {
                 "berth.dev/scale-model": "plain", "berth.dev/scale-min": "0", "berth.dev/scale-max": "2",
-                "berth.dev/objective": "ttft=1s,tpot=100ms", "berth.dev/max-in-flight": "2",
+                "berth.dev/objective": "ttft=1s,latency=4s", "berth.dev/max-in-flight": "2",
                 "berth.dev/scale-idle-after": "3s", "berth.dev/scale-hold-for": "3s"}},
             "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "plain"}}, "template": template}})
         server.create("services", {
             "metadata": {"name": "plain", "labels": {"berth.dev/model-service": "plain"},
-                         "annotations": {"berth.dev/max-in-flight": "2", "berth.dev/health-path": "/health"}},
+                         "annotations": {"berth.dev/max-in-flight": "2", "berth.dev/health-path": "/health",
+                                         "berth.dev/objective": "latency=1ms"}},
             "spec": {"selector": {"app": "plain"}, "ports": [{"port": 80, "targetPort": 8080}]}})
         wait_for("the gateway knows the model", lambda: gateway.knows("plain"))
         self.assertEqual(gateway.ask("plain")[0], 200)
+        outside = 'berth_gateway_objective_requests_total{model="plain",result="outside"} 1'
+        self.assertIn(outside, gateway.metrics(), "no answer is whole within a millisecond")
 
         def deployment() -> dict:
             return server.get("deployments", "plain")
@@ -260,6 +294,58 @@ class ScalingTest(unittest.TestCase):
         self.assertIn("no request for", deployment()["metadata"]["annotations"]["berth.dev/scaling-reason"])
         server.delete("deployments", "plain")
         server.delete("services", "plain")
+
+
+    def test_4_the_variant_follows_the_load_where_another_is_cheaper(self) -> None:
+        """A small replica has a tenth of a CPU, a large one a whole one: more than twice the work for one and a half of the price."""
+        for name, base in (("small", 0.02), ("large", 0.004)):
+            server.request("POST", "/apis/berth.dev/v1alpha1/servingprofiles", {
+                "apiVersion": "berth.dev/v1alpha1", "kind": "ServingProfile", "metadata": {"name": name},
+                "spec": {"model": "tiny", "accelerator": name, "engine": "llamacpp",
+                         "iteration": {"baseSeconds": base, "perSequenceSeconds": base / 4,
+                                       "perTokenSeconds": base / 20}}})
+        service = {
+            "apiVersion": "berth.dev/v1alpha1", "kind": "ModelService", "metadata": {"name": "mix"},
+            "spec": {"model": {"uri": str(model_file)},
+                     "engine": {"kind": "llamacpp", "command": [python], "contextTokens": 512, "sequences": 4,
+                                "args": ["--threads", "1"]},
+                     "variants": [{"name": name, "resource": f"example.com/{name}", "count": "1", "profile": name,
+                                   "resources": {"requests": {"cpu": least}, "limits": {"cpu": most, "memory": "512Mi"}}}
+                                  for name, least, most in (("small", "50m", "100m"), ("large", "400m", "1"))],
+                     "replicas": {"min": 0, "max": 4},
+                     "objective": {"ttft": {"target": "2s"}, "tpot": {"target": "250ms"}},
+                     "scaling": {"idleAfter": "4s", "holdFor": "4s"}}}
+        server.create("modelservices", service)
+        self.addCleanup(server.delete, "modelservices", "mix")
+        wait_for("the gateway knows the model", lambda: gateway.knows("mix"))
+
+        def status() -> dict:
+            return server.get("modelservices", "mix").get("status", {})
+
+        def ready() -> dict:
+            return {each["name"]: each.get("ready", 0) for each in status().get("variants", [])}
+
+        self.assertEqual(gateway.ask("mix")[0], 200, "held, and answered")
+        wait_for("the cheapest for a few", lambda: ready() == {"small": 1, "large": 0})
+        began, told = time.monotonic(), ""
+        while not told and time.monotonic() < began + berth.LIMIT:
+            burst = gateway.load("mix", 8, 15)
+            while burst.poll() is None and not told:
+                says = server.cli("explain", "modelservice", "mix").stdout
+                if "small: 0 of 0 ready" in says and "large: 1 of 1 ready; 1 wanted" in says:
+                    took, told = time.monotonic() - began, says
+                time.sleep(0.1)
+            self.figures(burst)
+        self.assertTrue(told, "the large one does not answer alone")
+        print(f"\nthe variant changed {took:.0f} s after the load began\n{told}", file=sys.stderr)
+        self.assertRegex(told, r"variant +large: 1 of 1 ready; 1 wanted, 1.5/h; .* ms a token")
+        self.assertRegex(told, r"variant +small: 0 of 0 ready; 0 wanted; the load would need \d+ of it alone, \d+/h")
+        self.assertRegex(told, r"scaling +the load foreseen: 1 large for 1.5/h; ")
+        variants = status()["scaling"]["variants"]
+        self.assertGreater(variants["large"]["observedRequests"], 0, "its own answers")
+        self.assertGreater(variants["small"]["observedRequests"], 0)
+        wait_for("it goes to zero", lambda: status().get("replicas") == 0)
+        self.assertIn("no load: none", server.cli("explain", "modelservice", "mix").stdout)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import tempfile
 import unittest
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def model_service(name: str, model: str, **more) -> dict:
             "spec": spec | more}
 
 
+def answer(address: str) -> bytes | None:
+    """None before the Service's rules follow its first ready replica, which takes up to half a second."""
+    try:
+        return urllib.request.urlopen(f"http://{address}/", timeout=10).read()
+    except urllib.error.URLError:
+        return None
+
+
 class ModelServiceTest(unittest.TestCase):
     def make(self, manifest: dict) -> None:
         server.create("modelservices", manifest)
@@ -102,7 +111,7 @@ class ModelServiceTest(unittest.TestCase):
         self.make(model_service("harbour", write_gguf("harbour.gguf", 1 << 20), replicas={"min": 2, "max": 2}))
         self.ready("harbour", 2)
         address = server.get("services", "harbour")["spec"]["clusterIP"]
-        self.assertEqual(urllib.request.urlopen(f"http://{address}/", timeout=10).read(), b"harbour")
+        wait_for("the address answers", lambda: answer(address) == b"harbour")
         told = server.cli("explain", "modelservice", "harbour").stdout
         self.assertIn("modelservice harbour: 2 of 2 replicas ready", told)
         self.assertIn("a replica needs about 81 MiB", told)
@@ -130,8 +139,7 @@ class ModelServiceTest(unittest.TestCase):
         self.ready("wave", 2)
         server.patch("modelservices", "wave", {"spec": {"model": {"name": "surf"}}})
         address = server.get("services", "wave")["spec"]["clusterIP"]
-        wait_for("the new name is served",
-                 lambda: urllib.request.urlopen(f"http://{address}/", timeout=10).read() == b"surf")
+        wait_for("the new name is served", lambda: answer(address) == b"surf")
 
     def test_what_has_requests_ends_them_before_it_is_stopped(self) -> None:
         engine = pod("drained", "", command=["python3", "-c", ENGINE],

@@ -84,6 +84,8 @@ class Scenario {
         {"refuse", &Scenario::on_refuse},
         {"usage-half-life", &Scenario::on_half_life},
         {"consolidate", &Scenario::on_consolidate},
+        {"rounds", &Scenario::on_rounds},
+        {"disruptions", &Scenario::on_disruptions},
         {"weigh", &Scenario::on_weigh},
     };
     const auto found = kSteps.find(line.verb);
@@ -132,6 +134,19 @@ class Scenario {
     PolicySet policy = state_.policy();
     policy.consolidate = true;
     state_.apply(policy);
+  }
+  void on_rounds(Line& line) {
+    PolicySet policy = state_.policy();
+    policy.rounds = {name(line), duration(line, "length", "10m"), duration(line, "restart", "1m")};
+    state_.apply(policy);
+  }
+  void on_disruptions(Line& line) {
+    DisruptionBudgetUpsert budget{.name = "default/" + name(line),
+                                  .ns = "default",
+                                  .selector = {},
+                                  .allowed = units(line, "allowed", "0")};
+    budget.selector.all.push_back({"app", Operator::kIn, {take(line, "app")}});
+    state_.apply(budget);
   }
   void on_half_life(Line& line) {
     PolicySet policy = state_.policy();
@@ -238,6 +253,7 @@ class Scenario {
     task.queue = take(line, "queue", "default");
     task.priority = static_cast<int32_t>(units(line, "priority", "0"));
     if (!task.gang.empty()) task.priority = gangs_[task.gang].priority;
+    if (line.values.contains("growth")) task.growth_micro = 1000 * milli(line, "growth", "0");
     task.preemptible = take(line, "preemptible", "yes") == "yes";
     task.restartable = take(line, "restartable", "no") == "yes";
     task.gated = take(line, "gated", "no") == "yes";
@@ -265,6 +281,7 @@ class Scenario {
         ++entry;
       }
     }
+    if (line.values.contains("app")) task.labels.emplace_back("app", take(line, "app"));
     const std::string where = take(line, "on");
     for (int64_t copy = 0; copy < copies; ++copy) {
       task.name = name(line) + (copies > 1 ? "-" + std::to_string(copy) : "");

@@ -1,9 +1,7 @@
 #include "bridge/cost/bookkeeper.h"
 
 #include <future>
-#include <mutex>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include <boost/json/parse.hpp>
@@ -17,6 +15,7 @@
 #include "client/event.h"
 #include "client/informer.h"
 #include "core/cost/focus.h"
+#include "platform/loop_thread.h"
 
 namespace berth::bridge {
 namespace {
@@ -52,30 +51,15 @@ class Bookkeeper::Body {
       : options_(std::move(options)), books_(std::move(books)) {}
 
   void run_thread() {
-    thread_ = std::thread([this] {
-      begin();
-      loop_.run();
-      pods_.reset();
-      informers_.clear();
-      keep();
-    });
+    thread_.start([this] { begin(); },
+                  [this] {
+                    pods_.reset();
+                    informers_.clear();
+                    keep();
+                  });
   }
 
-  void stop() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-    }
-    loop_.stop();
-    if (thread_.joinable()) thread_.join();
-  }
-
-  bool post(std::function<void()> work) {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return false;
-    loop_.post(std::move(work));
-    return true;
-  }
+  platform::LoopThread& thread() { return thread_; }
 
   Result<> set_prices(const core::PriceList& prices, const std::string& currency) {
     BERTH_CHECK(books_.set_prices(prices, currency, options_.clock.now()));
@@ -315,17 +299,14 @@ class Bookkeeper::Body {
 
   BookkeeperOptions options_;
   Books books_;
-  platform::EventLoop loop_;
+  platform::LoopThread thread_;
+  platform::EventLoop& loop_ = thread_.loop();
   std::vector<std::unique_ptr<client::Informer>> informers_;  ///< by Kind
   std::set<Kind> unseen_;
   std::unique_ptr<ResumedWatch> pods_;
   std::map<std::string, std::string> told_;  ///< budgets in status, by queue
   platform::EventLoop::TimerId keep_timer_ = 0;
   platform::EventLoop::TimerId judge_timer_ = 0;
-
-  std::mutex mutex_;
-  bool stopped_ = false;  // by mutex_
-  std::thread thread_;
 };
 
 Bookkeeper::Bookkeeper(std::unique_ptr<Body> body) : body_(std::move(body)) {}
@@ -345,9 +326,10 @@ Result<> Bookkeeper::set_prices(core::PriceList prices, std::string currency) {
   auto promise = std::make_shared<std::promise<Result<>>>();
   std::future<Result<>> answer = promise->get_future();
   Body* body = body_.get();
-  if (!body->post([body, promise, prices = std::move(prices), currency = std::move(currency)] {
-        promise->set_value(body->set_prices(prices, currency));
-      }))
+  if (!body->thread().post(
+          [body, promise, prices = std::move(prices), currency = std::move(currency)] {
+            promise->set_value(body->set_prices(prices, currency));
+          }))
     return fail(ErrorCode::kUnavailable, "the bookkeeper has stopped");
   return answer.get();
 }
@@ -356,19 +338,19 @@ void Bookkeeper::report(core::CostDimension by, Time from, Time to,
                         std::function<void(Result<Json>)> done) {
   auto answer = std::make_shared<std::function<void(Result<Json>)>>(std::move(done));
   Body* body = body_.get();
-  if (!body->post([=] { (*answer)(body->books().report(by, from, to)); }))
+  if (!body->thread().post([=] { (*answer)(body->books().report(by, from, to)); }))
     (*answer)(fail(ErrorCode::kUnavailable, "the bookkeeper has stopped"));
 }
 
 void Bookkeeper::focus(Time from, Time to, std::function<void(Result<std::string>)> done) {
   auto answer = std::make_shared<std::function<void(Result<std::string>)>>(std::move(done));
   Body* body = body_.get();
-  if (!body->post([=] { (*answer)(body->books().focus(from, to)); }))
+  if (!body->thread().post([=] { (*answer)(body->books().focus(from, to)); }))
     (*answer)(fail(ErrorCode::kUnavailable, "the bookkeeper has stopped"));
 }
 
 void Bookkeeper::stop() {
-  body_->stop();
+  body_->thread().stop();
 }
 
 }  // namespace berth::bridge

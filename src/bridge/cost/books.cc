@@ -193,15 +193,19 @@ Result<core::CostLedger> Books::ledger(Time from, Time to) {
 
 Result<Json> Books::report(core::CostDimension by, Time from, Time to) {
   BERTH_TRY(const core::CostLedger books, ledger(from, to));
-  const core::CostReport report = books.report(prices_, by, from, to);
   BERTH_TRY(const LedgerFile::Tokens tokens, file_.tokens(from, to));
+  const bool by_model = by == core::CostDimension::kModel;
+  const bool has_tokens =
+      by_model || by == core::CostDimension::kTenant || by == core::CostDimension::kConsumer;
   std::map<std::string, TokenCount> by_key;
+  core::TokensOfModels in_all;
   for (const auto& [owner, count] : tokens) {
-    const std::string& key = by == core::CostDimension::kTenant ? owner.first : owner.second;
+    const std::string& key = by_model ? owner.second : owner.first;
     by_key[key].input += count.input;
     by_key[key].output += count.output;
+    in_all[owner] = count.input + count.output;
   }
-  const bool has_tokens = by == core::CostDimension::kModel || by == core::CostDimension::kTenant;
+  const core::CostReport report = books.report(prices_, by, from, to, in_all);
   JsonArray rows;
   const auto add = [&](const std::string& key, Money cost, Duration device_time) {
     JsonObject row{
@@ -212,7 +216,7 @@ Result<Json> Books::report(core::CostDimension by, Time from, Time to) {
       row["inputTokens"] = count.input;
       row["outputTokens"] = count.output;
       // A tenant's requests run in the pods of others.
-      if (by == core::CostDimension::kModel)
+      if (by_model)
         if (const auto each = core::cost_per_million_tokens(cost, count.input + count.output))
           row["costPerMillionTokensMicro"] = each->micro;
       by_key.erase(found);
@@ -222,13 +226,12 @@ Result<Json> Books::report(core::CostDimension by, Time from, Time to) {
   for (const core::CostReport::Row& row : report.rows) add(row.key, row.cost, row.device_time);
   if (has_tokens)
     for (const auto& [key, count] : std::map(by_key)) add(key, {}, {});
-  return JsonObject{{"from", format_time(from)},
-                    {"to", format_time(to)},
-                    {"currency", currency_},
-                    {"rows", std::move(rows)},
-                    {"allocatedMicro", report.allocated.micro},
-                    {"idleMicro", report.idle.micro},
-                    {"overheadMicro", report.overhead.micro},
+  JsonObject prices;
+  for (const auto& [of, changes] : prices_.changes()) prices[of] = prices_.at(of, to).micro;
+  return JsonObject{{"from", format_time(from)},       {"to", format_time(to)},
+                    {"currency", currency_},           {"pricesMicro", std::move(prices)},
+                    {"rows", std::move(rows)},         {"allocatedMicro", report.allocated.micro},
+                    {"idleMicro", report.idle.micro},  {"overheadMicro", report.overhead.micro},
                     {"totalMicro", report.total.micro}};
 }
 

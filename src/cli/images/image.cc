@@ -93,16 +93,20 @@ void add_image(CLI::App& root, const OpenImageShelf& open, const Clock& clock, i
       "Examples:\n"
       "  berth image import trainer.tar\n"
       "  berth image ls");
-  image->add_option("--data", options->data, "Berth's data directory")->capture_default_str();
+  image->add_option("--data", options->data, "Berth's data directory")
+      ->type_name("DIR")
+      ->capture_default_str();
   const auto run = [options, open, &exit_code](auto&& action) {
     auto shelf = open(options->data);
     exit_code = shelf ? exit_code_of(action(**shelf, *options)) : print_error(shelf.error());
   };
 
   auto* add = image->add_subcommand("import", "Take in an archive or a directory");
-  add->add_option("path", options->path, "An OCI archive or layout, or an archive of `docker save`")
+  add->add_option("PATH", options->path, "An OCI archive or layout, or an archive of `docker save`")
+      ->type_name("")
       ->required();
-  add->add_option("--name", options->name, "What to call it; default: the name that it carries");
+  add->add_option("--name", options->name, "What to call it; default: the name that it carries")
+      ->type_name("NAME");
   add->footer(
       "Examples:\n"
       "  docker save trainer:1 -o trainer.tar && berth image import trainer.tar\n"
@@ -112,14 +116,16 @@ void add_image(CLI::App& root, const OpenImageShelf& open, const Clock& clock, i
   add->callback([run] { run(&import); });
 
   auto* ls = image->add_subcommand("ls", "List the images, and which ones containers use");
-  ls->add_option("-o,--output", options->format, "wide, json or name");
+  ls->add_option("-o,--output", options->format, "wide, json or name")->type_name("FORMAT");
   ls->footer("Example:\n  berth image ls -o wide");
   ls->callback([run, &clock] {
     run([&](ImageShelf& shelf, const Options& chosen) { return list(shelf, chosen, clock.now()); });
   });
 
   auto* rm = image->add_subcommand("rm", "Remove images that no container uses");
-  rm->add_option("image", options->images, "Names, as `berth image ls` shows them")->required();
+  rm->add_option("IMAGE", options->images, "Names, as `berth image ls` shows them")
+      ->type_name("")
+      ->required();
   rm->footer("Example:\n  berth image rm trainer:1");
   rm->callback([run] { run(&remove); });
 }

@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 
@@ -65,23 +64,14 @@ Result<LoadShape> read_shape(const LoadOptions& options) {
 }
 
 Result<LoadTarget> read_target(const LoadOptions& options) {
-  LoadTarget target{.url = {},
-                    .model = options.model,
-                    .key = options.key,
-                    .chat = options.chat,
-                    .stream = !options.no_stream,
-                    .verify = !options.insecure,
-                    .extra = {}};
-  BERTH_TRY(target.url, platform::parse_http_url(options.url));
-  if (const char* key = std::getenv("OPENAI_API_KEY"); key != nullptr && target.key.empty())
-    target.key = key;
+  BERTH_TRY(LoadTarget target, load_target({.url = options.url,
+                                            .model = options.model,
+                                            .key = options.key,
+                                            .extra = options.extra}));
+  target.chat = options.chat;
+  target.stream = !options.no_stream;
+  target.verify = !options.insecure;
   BERTH_TRY(target.timeout, parse_duration(options.timeout));
-  if (!options.extra.empty()) {
-    BERTH_TRY(objects::ParsedJson extra, objects::parse_json(options.extra));
-    if (!extra.value.is_object())
-      return invalid("--extra", "not a JSON object", R"(write --extra '{"ignore_eos":true}')");
-    target.extra = extra.value.get_object();
-  }
   return target;
 }
 
@@ -138,39 +128,60 @@ void add_load(CLI::App& root, int& exit_code) {
   auto options = std::make_shared<LoadOptions>();
   auto* command = root.add_subcommand(
       "load", "Put load on a served model, and measure TTFT, TPOT and throughput");
-  command->add_option("url", options->url, "http://HOST:PORT of a gateway or a server")->required();
-  command->add_option("--model", options->model, "Model to ask for")->required();
-  command->add_option("--key", options->key, "Key of the gateway (default: $OPENAI_API_KEY)");
+  command->add_option("URL", options->url, "http://HOST:PORT of a gateway or a server")
+      ->type_name("")
+      ->required();
+  command->add_option("--model", options->model, "Model to ask for")
+      ->type_name("MODEL")
+      ->required();
+  command->add_option("--key", options->key, "Key of the gateway (default: $OPENAI_API_KEY)")
+      ->type_name("KEY");
   command->add_option("--arrivals", options->arrivals, "poisson (default), gamma, closed or trace")
+      ->type_name("PROCESS")
       ->check(CLI::IsMember({"poisson", "gamma", "closed", "trace"}));
-  command->add_option("--rate", options->rate, "Requests a second, of poisson and gamma");
-  command->add_option("--cv", options->cv, "Coefficient of variation of the gaps, of gamma");
-  command->add_option("--concurrency", options->concurrency,
-                      "Clients that each wait for their answer, of closed");
+  command->add_option("--rate", options->rate, "Requests a second, of poisson and gamma")
+      ->type_name("RATE");
+  command->add_option("--cv", options->cv, "Coefficient of variation of the gaps, of gamma")
+      ->type_name("CV");
+  command
+      ->add_option("--concurrency", options->concurrency,
+                   "Clients that each wait for their answer, of closed")
+      ->type_name("COUNT");
   command
       ->add_option("--trace", options->trace,
                    "Arrivals and lengths of a log: JSON lines, or CSV as the Azure traces")
+      ->type_name("FILE")
       ->check(CLI::ExistingFile);
-  command->add_option("--speed", options->speed, "Play the trace this many times as fast");
-  command->add_option("--requests", options->requests, "End after so many");
-  command->add_option("--duration", options->duration, "Send for so long, such as 30s");
+  command->add_option("--speed", options->speed, "Play the trace this many times as fast")
+      ->type_name("FACTOR");
+  command->add_option("--requests", options->requests, "End after so many")->type_name("COUNT");
+  command->add_option("--duration", options->duration, "Send for so long, such as 30s")
+      ->type_name("DURATION");
   command
       ->add_option("--input-tokens", options->input,
                    "128, uniform:16..256, exp:128 or lognormal:128:1.5")
+      ->type_name("LENGTHS")
       ->capture_default_str();
   command->add_option("--output-tokens", options->output_tokens, "The same, asked as max_tokens")
+      ->type_name("LENGTHS")
       ->capture_default_str();
-  command->add_option("--extra", options->extra,
-                      R"(Fields of each request, such as '{"ignore_eos":true}')");
+  command
+      ->add_option("--extra", options->extra,
+                   R"(Fields of each request, such as '{"ignore_eos":true}')")
+      ->type_name("JSON");
   command->add_flag("--chat", options->chat, "Ask /v1/chat/completions, not /v1/completions");
   command->add_flag("--no-stream", options->no_stream, "Ask for whole answers");
   command->add_flag("--insecure", options->insecure, "Take any certificate");
   command->add_option("--timeout", options->timeout, "Until the answer begins")
+      ->type_name("DURATION")
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Of arrivals, lengths and texts")
+      ->type_name("SEED")
       ->capture_default_str();
-  command->add_option("--per-request", options->per_request, "Write a CSV line a request here");
+  command->add_option("--per-request", options->per_request, "Write a CSV line a request here")
+      ->type_name("FILE");
   command->add_option("-o,--output", options->output, "table or json")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json"}));
   command->callback([options, &exit_code] {
     const Result<bool> done = run(*options);

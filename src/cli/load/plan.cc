@@ -68,6 +68,13 @@ int Length::draw(Rng& rng) const {
   return static_cast<int>(std::clamp(std::round(value), 1.0, kMaxTokens));
 }
 
+Length Length::times(double factor) const {
+  Length length = *this;
+  length.a_ *= factor;
+  if (kind_ == Kind::kUniform) length.b_ *= factor;
+  return length;
+}
+
 bool LoadPlan::next(PlannedRequest& request) {
   if (shape_.requests > 0 && drawn_ >= shape_.requests) return false;
   if (shape_.arrivals == Arrivals::kTrace) {

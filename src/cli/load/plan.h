@@ -16,6 +16,8 @@ class Length {
   static Result<Length> parse(const std::string& option, const std::string& text);
   /// At least 1.
   int draw(Rng& rng) const;
+  /// All lengths so many times as long.
+  Length times(double factor) const;
 
  private:
   enum class Kind { kFixed, kUniform, kExponential, kLognormal };

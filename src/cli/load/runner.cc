@@ -1,6 +1,7 @@
 #include "cli/load/runner.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <unordered_map>
 #include <utility>
@@ -184,6 +185,21 @@ class Runner {
 };
 
 }  // namespace
+
+Result<LoadTarget> load_target(const TargetOptions& options) {
+  LoadTarget target{.url = {}, .model = options.model, .key = options.key, .extra = {}};
+  BERTH_TRY(target.url, platform::parse_http_url(options.url));
+  if (const char* key = std::getenv("OPENAI_API_KEY"); key != nullptr && target.key.empty())
+    target.key = key;
+  if (!options.extra.empty()) {
+    BERTH_TRY(objects::ParsedJson extra, objects::parse_json(options.extra));
+    if (!extra.value.is_object())
+      return fail(ErrorCode::kInvalid, "not a JSON object", "--extra",
+                  R"(write --extra '{"ignore_eos":true}')");
+    target.extra = extra.value.get_object();
+  }
+  return target;
+}
 
 Result<std::vector<RequestOutcome>> run_load(
     const LoadTarget& target, LoadPlan plan, size_t closed, double duration_s, uint64_t seed,

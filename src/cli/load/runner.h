@@ -23,6 +23,15 @@ struct LoadTarget {
   size_t max_in_flight = 10'000;
 };
 
+/// As a user writes it.
+struct TargetOptions {
+  std::string url;
+  std::string model = {};
+  std::string key = {};    ///< empty: $OPENAI_API_KEY, where that is set
+  std::string extra = {};  ///< a JSON object, or nothing
+};
+Result<LoadTarget> load_target(const TargetOptions& options);
+
 struct LoadProgress {
   double elapsed_s = 0;
   size_t in_flight = 0;

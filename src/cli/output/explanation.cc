@@ -28,6 +28,14 @@ void add_line(std::string& body, std::string_view name, std::string_view text) {
   if (!text.empty()) body += fmt::format("  {:<12}{}\n", name, text);
 }
 
+bool waits_to_restart(const Json& pod) {
+  for (const std::string_view list : {"initContainerStatuses", "containerStatuses"})
+    for (const Json& status : objects::find_array(pod, {"status", list}))
+      if (objects::find_string(status, {"state", "waiting", "reason"}) == "CrashLoopBackOff")
+        return true;
+  return false;
+}
+
 std::string holder_text(const Json& holder) {
   const Json* devices = objects::find(holder, {"devices"});
   const double count =
@@ -48,6 +56,15 @@ std::string gang_text(const Json& answer) {
     text += fmt::format("; {} would fit now", objects::find_int(answer, {"membersThatFit"}));
   }
   return text;
+}
+
+/// `status.growthValues` is `1: 0.52, 0.03`.
+std::string growth_text(const Json& service) {
+  const std::string_view told = objects::find_string(service, {"status", "growthValues"});
+  const size_t colon = told.find(": ");
+  if (colon == std::string_view::npos) return {};
+  return fmt::format("beyond the minimum of {} each avoids {} objective misses a second",
+                     told.substr(0, colon), told.substr(colon + 2));
 }
 
 }  // namespace
@@ -73,9 +90,12 @@ std::string devices_of(const Json& pod) {
 Explanation explain_pod(const Json& pod, const Json& answer, bool colour) {
   Explanation explanation;
   std::string state = state_of(pod);
+  const bool restarting = waits_to_restart(pod);
+  if (restarting)
+    state = fmt::format("waits to restart on {}", objects::find_string(pod, {"spec", "nodeName"}));
   if (state == "waiting" && can_never_start(answer)) state = "can never start as it is";
   Colour mood = Colour::kGreen;
-  if (state == "waiting") mood = Colour::kYellow;
+  if (state == "waiting" || restarting) mood = Colour::kYellow;
   if (state == "failed" || can_never_start(answer)) mood = Colour::kRed;
   explanation.heading = fmt::format("pod {}: {}", objects::find_string(pod, {"metadata", "name"}),
                                     paint(state, mood, colour));
@@ -98,6 +118,11 @@ Explanation explain_pod(const Json& pod, const Json& answer, bool colour) {
                                                       : fmt::format("number {} in line", position))
                           : std::string(queue));
   }
+  if (const Json* worth = objects::find(answer, {"growthValue"}); worth && worth->is_number())
+    add_line(body, "growth",
+             fmt::format("beyond its service's minimum, worth {:.3g} objective misses avoided a "
+                         "device-second",
+                         worth->to_number<double>()));
   add_line(body, "gang", gang_text(answer));
   add_line(body, "devices", devices_of(pod));
   return explanation;
@@ -109,17 +134,62 @@ Explanation explain_model_service(const Json& service) {
   out.heading = fmt::format("modelservice {}: {} of {} replicas ready",
                             objects::find_string(service, {"metadata", "name"}),
                             objects::find_int(service, {"status", "readyReplicas"}), wanted);
-  for (const Json& variant : objects::find_array(service, {"status", "variants"}))
+  for (const Json& variant : objects::find_array(service, {"status", "variants"})) {
+    const std::string_view name = objects::find_string(variant, {"name"});
+    const std::string_view why = objects::find_string(service, {"status", "variantReasons", name});
     add_line(out.body, "variant",
-             fmt::format("{}: {} of {} ready", objects::find_string(variant, {"name"}),
-                         objects::find_int(variant, {"ready"}),
-                         objects::find_int(variant, {"replicas"})));
+             fmt::format("{}: {} of {} ready{}{}", name, objects::find_int(variant, {"ready"}),
+                         objects::find_int(variant, {"replicas"}), why.empty() ? "" : "; ", why));
+  }
   add_line(out.body, "scaling", objects::find_string(service, {"status", "scalingReason"}));
+  if (const std::string growth = growth_text(service); !growth.empty())
+    add_line(out.body, "growth", growth);
   for (const Json& condition : objects::find_array(service, {"status", "conditions"}))
     if (objects::find_string(condition, {"status"}) != "True")
       add_line(out.body, "because", objects::find_string(condition, {"message"}));
     else if (objects::find_string(condition, {"type"}) == "Fits")
       add_line(out.body, "memory", objects::find_string(condition, {"message"}));
+  return out;
+}
+
+Explanation explain_workload(std::string_view kind, const Json& object) {
+  const std::string_view name = objects::find_string(object, {"metadata", "name"});
+  const std::string_view ns = objects::find_string(object, {"metadata", "namespace"});
+  Explanation out;
+  if (kind == "job")
+    out.heading = fmt::format("job {}: {} of {} succeeded, {} running, {} failed", name,
+                              objects::find_int(object, {"status", "succeeded"}),
+                              objects::find_int(object, {"spec", "completions"}, 1),
+                              objects::find_int(object, {"status", "active"}),
+                              objects::find_int(object, {"status", "failed"}));
+  else
+    out.heading = fmt::format("{} {}: {} of {} replicas ready", kind, name,
+                              objects::find_int(object, {"status", "readyReplicas"}),
+                              objects::find_int(object, {"spec", "replicas"}, 1));
+  add_line(out.body, "scaling",
+           objects::find_string(object, {"metadata", "annotations", "berth.dev/scaling-reason"}));
+  for (const Json& condition : objects::find_array(object, {"status", "conditions"})) {
+    const std::string_view type = objects::find_string(condition, {"type"});
+    const std::string_view message = objects::find_string(condition, {"message"});
+    const bool holds = objects::find_string(condition, {"status"}) == "True";
+    if (holds && type == "Suspended") {
+      add_line(out.body, "because", "it is suspended: it has no pods until it is resumed");
+      add_line(out.body, "would help",
+               fmt::format("set spec.suspend to false in its manifest and `berth apply` it, or "
+                           "`kubectl -n {} patch job {} -p '{{\"spec\":{{\"suspend\":false}}}}'`",
+                           ns, name));
+    } else if (holds && type == "ReplicaFailure") {
+      const bool quota = message.find("exceeded quota") != std::string_view::npos;
+      add_line(out.body, "because", message);
+      add_line(
+          out.body, "would help",
+          fmt::format("{}: the missing ones are then made by themselves",
+                      quota ? fmt::format("raise that quota, or end other pods of namespace {}", ns)
+                            : "correct what it names"));
+    } else if (holds ? type == "Failed" || type == "berth.dev/BackingOff" : type == "Progressing") {
+      add_line(out.body, "because", message);
+    }
+  }
   return out;
 }
 

@@ -84,20 +84,20 @@ std::string paint(std::string_view text, Colour colour, bool enabled) {
   return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }
 
-std::string TextTable::to_string() const {
-  std::vector<size_t> widths;
+std::string TextTable::take() {
   for (const auto& row : rows_) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+    widths_.resize(std::max(widths_.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths_[i] = std::max(widths_[i], width(row[i]));
   }
   std::string text;
   for (const auto& row : rows_) {
     for (size_t i = 0; i < row.size(); ++i) {
       text += row[i];
-      if (i + 1 < row.size()) text.append(widths[i] - width(row[i]) + 3, ' ');
+      if (i + 1 < row.size()) text.append(widths_[i] - width(row[i]) + 3, ' ');
     }
     text += '\n';
   }
+  rows_.clear();
   return text;
 }
 

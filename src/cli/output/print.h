@@ -21,12 +21,17 @@ std::string paint(std::string_view text, Colour colour, bool enabled);
 /// Lines up cells in columns three spaces apart, as kubectl does. The last column is not padded.
 class TextTable {
  public:
+  TextTable() = default;
   explicit TextTable(std::vector<std::string> header) { add(std::move(header)); }
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
   bool empty() const { return rows_.size() < 2; }
-  std::string to_string() const;
+  std::string to_string() const { return TextTable(*this).take(); }
+  /// What was added since the last call, in columns that never get narrower: what comes later is in
+  /// line with what came before.
+  std::string take();
 
  private:
+  std::vector<size_t> widths_;
   std::vector<std::vector<std::string>> rows_;
 };
 

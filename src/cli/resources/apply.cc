@@ -109,9 +109,11 @@ void add_apply(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<ApplyOptions>();
   auto* command = root.add_subcommand("apply", "Make objects be as manifests say");
   command->add_option("-f,--filename", options->places, "File, folder, or - for standard input")
+      ->type_name("PATH")
       ->required();
   command->add_flag("--dry-run", options->dry_run, "Let the server check it, but change nothing");
-  command->add_option("-o,--output", options->output, "`name`: print only the names");
+  command->add_option("-o,--output", options->output, "`name`: print only the names")
+      ->type_name("FORMAT");
   command->footer(
       "All manifests are checked first; when one is wrong, every error is listed with its place\n"
       "and nothing is changed (exit code 2).\n\n"

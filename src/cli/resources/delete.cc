@@ -170,17 +170,24 @@ int run(const Globals& globals, const DeleteOptions& options) {
 void add_delete(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<DeleteOptions>();
   auto* command = root.add_subcommand("delete", "Delete objects, and wait until they are gone");
-  command->add_option("KIND", options->words, "Kind and names: `pod web-0`, `job/train`");
-  command->add_option("-f,--filename", options->places, "What these manifests describe");
-  command->add_option("-l,--selector", options->label_selector, "By labels");
+  command->add_option("KIND", options->words, "Kind and names: `pod web-0`, `job/train`")
+      ->type_name("");
+  command->add_option("-f,--filename", options->places, "What these manifests describe")
+      ->type_name("PATH");
+  command->add_option("-l,--selector", options->label_selector, "By labels")->type_name("SELECTOR");
   command->add_flag("--all", options->all, "All of the kind in the namespace");
-  command->add_option("--grace-period", options->grace_seconds,
-                      "Seconds that a pod has to stop (default: its own)");
+  command
+      ->add_option("--grace-period", options->grace_seconds,
+                   "Seconds that a pod has to stop (default: its own)")
+      ->type_name("SECONDS");
   command->add_flag("--force", options->force, "At once, without waiting for processes to stop");
-  command->add_option("--cascade", options->cascade,
-                      "What becomes of owned objects: background, foreground or orphan");
+  command
+      ->add_option("--cascade", options->cascade,
+                   "What becomes of owned objects: background, foreground or orphan")
+      ->type_name("MODE");
   command->add_flag("--no-wait", options->no_wait, "Return when the server has taken note");
-  command->add_option("--timeout", options->timeout, "How long to wait, such as 30s (0: no limit)");
+  command->add_option("--timeout", options->timeout, "How long to wait, such as 30s (0: no limit)")
+      ->type_name("DURATION");
   command->add_flag("--ignore-not-found", options->ignore_not_found,
                     "Succeed when there is no such object");
   command->footer(

@@ -103,8 +103,9 @@ void add_describe(CLI::App& root, const Globals& globals, int& exit_code) {
   auto* command = root.add_subcommand(
       "describe", "Say all about objects: fields, conditions, why it waits, events");
   command->add_option("KIND", options->words, "Kind and names: `pod web-0`, `job/train`")
+      ->type_name("")
       ->required();
-  command->add_option("-l,--selector", options->label_selector, "By labels");
+  command->add_option("-l,--selector", options->label_selector, "By labels")->type_name("SELECTOR");
   command->footer(
       "Examples:\n"
       "  berth describe pod web-0\n"

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -94,6 +95,8 @@ class Get {
       if (rows.empty()) continue;
       if (any) fmt::print("\n");
       any = true;
+      headed_ = false;
+      lines_ = TextTable();
       print(read_table(whole, format_ == Format::kWide, options_.all_namespaces && kind.namespaced,
                        prefix, options_.show_labels));
     }
@@ -105,16 +108,11 @@ class Get {
     return {};
   }
 
+  /// The header stands over the first rows; when they are watched, later ones stay in its columns.
   void print(const PrintedTable& table) {
-    if (options_.watch) {
-      if (!options_.no_headers) print_aligned({table.header, {table.header}});
-      return print_aligned(table);
-    }
-    TextTable text(table.header);
-    for (const auto& row : table.rows) text.add(row);
-    std::string lines = text.to_string();
-    if (options_.no_headers) lines.erase(0, lines.find('\n') + 1);
-    fmt::print("{}", lines);
+    if (!std::exchange(headed_, true) && !options_.no_headers) lines_.add(table.header);
+    for (const auto& row : table.rows) lines_.add(row);
+    fmt::print("{}", lines_.take());
   }
 
   Result<> print_objects(const std::vector<Subject>& subjects) {
@@ -208,27 +206,9 @@ class Get {
       columns_ = objects::find_array(table, {"columnDefinitions"});
     }
     objects::ensure_object(whole, {})["columnDefinitions"] = columns_;
-    print_aligned(read_table(whole, format_ == Format::kWide,
-                             options_.all_namespaces && subject.kind->namespaced, {},
-                             options_.show_labels));
-  }
-
-  /// Keeps the widths of what was printed before, so that a stream of rows stays in columns.
-  void print_aligned(const PrintedTable& table) {
-    for (const auto& row : table.rows) {
-      widths_.resize(std::max(widths_.size(), row.size()));
-      for (size_t i = 0; i < row.size(); ++i) {
-        widths_[i] = std::max({widths_[i], row[i].size(), table.header[i].size()});
-      }
-    }
-    for (const auto& row : table.rows) {
-      std::string line;
-      for (size_t i = 0; i < row.size(); ++i) {
-        line += row[i];
-        if (i + 1 < row.size()) line.append(widths_[i] - row[i].size() + 3, ' ');
-      }
-      fmt::print("{}\n", line);
-    }
+    print(read_table(whole, format_ == Format::kWide,
+                     options_.all_namespaces && subject.kind->namespaced, {},
+                     options_.show_labels));
   }
 
   const Api& api_;
@@ -236,7 +216,8 @@ class Get {
   const Format format_;
   std::string version_;
   JsonArray columns_;
-  std::vector<size_t> widths_;
+  bool headed_ = false;
+  TextTable lines_;
 };
 
 Result<> run(const Globals& globals, const GetOptions& options) {
@@ -252,14 +233,20 @@ void add_get(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<GetOptions>();
   auto* command = root.add_subcommand("get", "List objects");
   command->add_option("KIND", options->words, "Kind and names: `pods`, `pod web-0`, `job/train`")
+      ->type_name("")
       ->required();
-  command->add_option("-o,--output", options->output, "json, yaml, wide or name");
+  command->add_option("-o,--output", options->output, "json, yaml, wide or name")
+      ->type_name("FORMAT");
   command->add_flag("-A,--all-namespaces", options->all_namespaces, "In every namespace");
-  command->add_option("-l,--selector", options->label_selector, "By labels: `app=web,tier!=db`");
-  command->add_option("--field-selector", options->field_selector,
-                      "By fields: `status.phase=Running`");
-  command->add_option("--sort-by", options->sort_by,
-                      "By a field: `.metadata.creationTimestamp`, `.spec.weight`");
+  command->add_option("-l,--selector", options->label_selector, "By labels: `app=web,tier!=db`")
+      ->type_name("SELECTOR");
+  command
+      ->add_option("--field-selector", options->field_selector, "By fields: `status.phase=Running`")
+      ->type_name("SELECTOR");
+  command
+      ->add_option("--sort-by", options->sort_by,
+                   "By a field: `.metadata.creationTimestamp`, `.spec.weight`")
+      ->type_name("FIELD");
   command->add_flag("--show-labels", options->show_labels, "With a column of labels");
   command->add_flag("-w,--watch", options->watch, "Go on printing what changes");
   command->add_flag("--no-headers", options->no_headers, "Without the line of column names");

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "objects/path.h"
 #include "objects/validate.h"
 #include "objects/yaml.h"
 
@@ -23,11 +24,9 @@ void add_document(const objects::Registry& registry, const objects::YamlDocument
   const std::string_view kind = objects::kind_of(document.value);
   const Json* items = objects::find(document.value, {"items"});
   if (kind == "List" && items != nullptr && items->is_array()) {
-    for (const Json& item : items->get_array()) {
-      objects::YamlDocument part;
-      part.value = item;
-      add_document(registry, part, file, into);
-    }
+    for (size_t i = 0; i < items->get_array().size(); ++i)
+      add_document(registry, document.at(objects::child("items", i), items->get_array()[i]), file,
+                   into);
     return;
   }
   std::vector<Error> errors = objects::check_manifest(registry, document, file);

@@ -48,8 +48,10 @@ void add_scale(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<ScaleOptions>();
   auto* command = root.add_subcommand("scale", "Set how many pods a workload has");
   command->add_option("KIND", options->words, "`deploy/web`, `job/sweep` (its parallelism)")
+      ->type_name("")
       ->required();
   command->add_option("--replicas", options->replicas, "How many")
+      ->type_name("COUNT")
       ->required()
       ->check(CLI::NonNegativeNumber);
   command->footer(

@@ -94,19 +94,31 @@ void add_run(CLI::App& root, const Globals& globals, int& exit_code) {
   auto* command = root.add_subcommand(
       "run", "Run a command here, as you, when it is its turn: no YAML, no image");
   command->add_option("COMMAND", options->command, "After --: the command and its arguments")
+      ->type_name("")
       ->required();
-  command->add_option("--gpus", options->gpus, "How many, or a share of one such as 0.5");
-  command->add_option("--cpus", options->cpus, "How many CPUs, such as 8 or 500m");
-  command->add_option("--mem", options->memory, "How much memory, such as 16Gi");
-  command->add_option("--time", options->time,
-                      "It is told to stop (SIGTERM) after this long, such as 2h, and killed 30 s "
-                      "later; short work finds room sooner");
-  command->add_option("--queue", options->queue, "Whose share it uses (default: your own)");
-  command->add_option("--name", options->name, "Of its pod (default: from the command)");
-  command->add_option("--image", options->image,
-                      "`host` (default): the software of this machine; or a container image");
-  command->add_option("--env", options->env, "NAME=VALUE, or NAME to pass on what it is here");
-  command->add_option("--mount", options->mounts, "Another folder that it may write to");
+  command->add_option("--gpus", options->gpus, "How many, or a share of one such as 0.5")
+      ->type_name("AMOUNT");
+  command->add_option("--cpus", options->cpus, "How many CPUs, such as 8 or 500m")
+      ->type_name("QUANTITY");
+  command->add_option("--mem", options->memory, "How much memory, such as 16Gi")
+      ->type_name("QUANTITY");
+  command
+      ->add_option("--time", options->time,
+                   "It is told to stop (SIGTERM) after this long, such as 2h, and killed 30 s "
+                   "later; short work finds room sooner")
+      ->type_name("DURATION");
+  command->add_option("--queue", options->queue, "Whose share it uses (default: your own)")
+      ->type_name("QUEUE");
+  command->add_option("--name", options->name, "Of its pod (default: from the command)")
+      ->type_name("NAME");
+  command
+      ->add_option("--image", options->image,
+                   "`host` (default): the software of this machine; or a container image")
+      ->type_name("IMAGE");
+  command->add_option("--env", options->env, "NAME=VALUE, or NAME to pass on what it is here")
+      ->type_name("NAME=VALUE");
+  command->add_option("--mount", options->mounts, "Another folder that it may write to")
+      ->type_name("DIR");
   command->add_flag("-d,--detach", options->detach, "Print its name and return");
   command->add_flag("--keep", options->keep, "Keep its record and logs after success");
   command->footer(

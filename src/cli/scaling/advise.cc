@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/scaling/advise_running.h"
 #include "cli/serving/profile_file.h"
 #include "cli/serving/service_options.h"
 #include "cli/simulate/commands.h"
@@ -118,6 +119,9 @@ void print_table(const std::vector<core::ServingProfile>& profiles,
 }
 
 Result<> run(const Options& options) {
+  if (options.profiles.empty())
+    return fail(ErrorCode::kInvalid, "there is nothing to choose from", "--profile",
+                "give FILE=PRICE, or ask `berth advise running` about what runs");
   std::vector<PricedProfile> priced;
   std::vector<core::ServingProfile> profiles;
   for (const std::string& text : options.profiles) {
@@ -141,30 +145,39 @@ Result<> run(const Options& options) {
 
 }  // namespace
 
-void add_advise(CLI::App& root, int& exit_code) {
+void add_advise(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<Options>();
   auto* command = root.add_subcommand(
       "advise", "What would serve a load within an objective cheapest, with the arithmetic");
+  add_advise_running(*command, globals, exit_code);
   command
       ->add_option("--profile", options->profiles,
                    "Profile by `berth profile fit`, and what its replica costs an hour: FILE=2.5; "
                    "one for each accelerator, quantisation, engine or sibling model to weigh")
-      ->required();
-  command->add_option("--rate", options->rate, "Requests a second (default: the trace's mean)");
+      ->type_name("FILE");
+  command->add_option("--rate", options->rate, "Requests a second (default: the trace's mean)")
+      ->type_name("RATE");
   command->add_option("--cv", options->cv, "Of the gaps between requests: 1 is Poisson")
+      ->type_name("CV")
       ->check(CLI::Range(0.1, 20.0))
       ->capture_default_str();
-  command->add_option("--prompt-tokens", options->prompt_tokens, "Of a request");
-  command->add_option("--output-tokens", options->output_tokens, "Of a request");
-  command->add_option("--trace", options->trace, "Request log to take lengths and rate from");
+  command->add_option("--prompt-tokens", options->prompt_tokens, "Of a request")
+      ->type_name("COUNT");
+  command->add_option("--output-tokens", options->output_tokens, "Of a request")
+      ->type_name("COUNT");
+  command->add_option("--trace", options->trace, "Request log to take lengths and rate from")
+      ->type_name("FILE");
   add_service_options(*command, options->service);
   command->add_option("-o,--output", options->output, "table or json")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   command->footer(
       "Example:\n  berth advise --profile h100.yaml=2.5 --profile l4.yaml=0.7 --rate 12 "
       "--prompt-tokens 1000 --output-tokens 200");
-  command->callback([options, &exit_code] { exit_code = report(run(*options)); });
+  command->callback([options, command, &exit_code] {
+    if (command->get_subcommands().empty()) exit_code = report(run(*options));
+  });
 }
 
 }  // namespace berth::cli

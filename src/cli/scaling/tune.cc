@@ -91,19 +91,26 @@ void add_tune(CLI::App& root, int& exit_code) {
   auto options = std::make_shared<Options>();
   auto* command = root.add_subcommand(
       "tune", "Search the scaling policy's parameters on a trace, and prove them on its rest");
-  command->add_option("--trace", options->trace, "Request log")->required();
-  command->add_option("--profile", options->profile, "Profile by `berth profile fit`")->required();
+  command->add_option("--trace", options->trace, "Request log")->type_name("FILE")->required();
+  command->add_option("--profile", options->profile, "Profile by `berth profile fit`")
+      ->type_name("FILE")
+      ->required();
   command
       ->add_option("--copies", options->copies,
                    "Copies of the trace on top of each other, at offsets by the seed, wrapped")
+      ->type_name("COUNT")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of the offsets")->capture_default_str();
+  command->add_option("--seed", options->seed, "Of the offsets")
+      ->type_name("SEED")
+      ->capture_default_str();
   command->add_option("--held-out", options->held_out, "Percent of the trace not searched on")
+      ->type_name("PERCENT")
       ->check(CLI::Range(10.0, 90.0))
       ->capture_default_str();
   add_service_options(*command, options->service);
   command->add_option("-o,--output", options->output, "table or json")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   command->footer(

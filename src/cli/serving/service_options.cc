@@ -22,18 +22,31 @@ Result<> override_seconds(const std::string& flag, const std::string& text, doub
 }  // namespace
 
 void add_service_options(CLI::App& command, ServiceOptions& options) {
-  command.add_option("--service", options.service,
-                     "ModelService manifest: its objective and bounds");
-  command.add_option("--ttft", options.ttft, "Objective: time to first token (default 2s)");
-  command.add_option("--tpot", options.tpot, "Objective: time per token after it (default 60ms)");
+  command
+      .add_option("--service", options.service, "ModelService manifest: its objective and bounds")
+      ->type_name("FILE");
+  command.add_option("--ttft", options.ttft, "Objective: time to first token (default 2s)")
+      ->type_name("DURATION");
+  command.add_option("--tpot", options.tpot, "Objective: time per token after it (default 60ms)")
+      ->type_name("DURATION");
+  command
+      .add_option("--latency", options.latency,
+                  "Objective: time to the last token (default none; given alone it stands for "
+                  "the other two)")
+      ->type_name("DURATION");
   command
       .add_option("--attainment", options.attainment,
-                  "Objective: percent of the requests inside both (default 95)")
+                  "Objective: percent of the requests inside all (default 95)")
+      ->type_name("PERCENT")
       ->check(CLI::Range(1.0, 99.999));
-  command.add_option("--cold-start", options.cold_start,
-                     "From order to ready (default: the profile's load time, else 1m)");
-  command.add_option("--max-in-flight", options.max_in_flight,
-                     "Requests that a replica is given at once (default: its batch limit)");
+  command
+      .add_option("--cold-start", options.cold_start,
+                  "From order to ready (default: the profile's load time, else 1m)")
+      ->type_name("DURATION");
+  command
+      .add_option("--max-in-flight", options.max_in_flight,
+                  "Requests that a replica is given at once (default: its batch limit)")
+      ->type_name("COUNT");
 }
 
 Result<core::ScaledService> resolve_service(const ServiceOptions& options,
@@ -44,6 +57,9 @@ Result<core::ScaledService> resolve_service(const ServiceOptions& options,
   service.max_in_flight = profile.limits.max_sequences;
   if (profile.load_s > 0) service.cold_start_s = profile.load_s;
   if (!options.service.empty()) BERTH_CHECK(read_service(options.service, service));
+  BERTH_CHECK(override_seconds("--latency", options.latency, service.objective.latency_s));
+  if (!options.latency.empty() && options.service.empty())
+    service.objective.ttft_s = service.objective.tpot_s = service.objective.latency_s;
   BERTH_CHECK(override_seconds("--ttft", options.ttft, service.objective.ttft_s));
   BERTH_CHECK(override_seconds("--tpot", options.tpot, service.objective.tpot_s));
   BERTH_CHECK(override_seconds("--cold-start", options.cold_start, service.cold_start_s));

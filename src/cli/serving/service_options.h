@@ -14,7 +14,7 @@ namespace berth::cli {
 
 /// What is asked of a service, as flags, over what its manifest says.
 struct ServiceOptions {
-  std::string service, ttft, tpot, cold_start;
+  std::string service, ttft, tpot, latency, cold_start;
   double attainment = 0;  ///< percent; 0: not said
   int max_in_flight = 0;
 };

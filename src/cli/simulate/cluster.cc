@@ -92,10 +92,11 @@ Result<SimulatedWork> read_work(const Options& options) {
   return work;
 }
 
-/// `NAME[+decay=24h][+consolidate]`, everything else as in `policy`.
+/// `NAME[+decay=24h][+consolidate][+rounds=10m]`, everything else as in `policy`.
 Result<core::PolicySet> policy_of(const std::string& text, core::PolicySet policy) {
   policy.usage_half_life = {};
   policy.consolidate = false;
+  policy.rounds = {};
   const std::vector<std::string_view> parts = split(text, '+');
   const std::string name(parts.front());
   policy.profile = name;
@@ -104,9 +105,15 @@ Result<core::PolicySet> policy_of(const std::string& text, core::PolicySet polic
       policy.consolidate = true;
       continue;
     }
+    if (option.starts_with("rounds=")) {
+      policy.rounds.policy = "berth";
+      BERTH_TRY(policy.rounds.length, positive(std::string(option.substr(7)), "--policy"));
+      continue;
+    }
     if (!option.starts_with("decay="))
       return fail(ErrorCode::kInvalid, fmt::format("`{}` is no option of a policy", option),
-                  "--policy", "write for example berth+decay=24h or berth+consolidate");
+                  "--policy",
+                  "write for example berth+decay=24h, berth+consolidate or berth+rounds=10m");
     BERTH_TRY(policy.usage_half_life, positive(std::string(option.substr(6)), "--policy"));
   }
   if (core::make_placer(name, 0) == nullptr) {
@@ -169,19 +176,25 @@ Result<> simulate(const Options& options) {
 
 void add_simulate_cluster(CLI::App& command, int& exit_code) {
   auto options = std::make_shared<Options>();
-  command.add_option("--nodes", options->nodes, "Node table");
-  command.add_option("--tasks", options->tasks,
-                     "Job trace: Berth's job table, openb, Helios, Philly or SWF");
-  command.add_option(
-      "--against", options->against,
-      "Instead of tables: a journal folder of `berth serve`, or one file of it; what "
-      "happened stands beside what would have happened under each policy");
-  command.add_option("--queues", options->queues,
-                     "Queue table: queue[,parent,weight,guaranteed_gpus,limit_gpus]; without it "
-                     "every queue that a job names, with equal weights");
+  command.add_option("--nodes", options->nodes, "Node table")->type_name("FILE");
+  command
+      .add_option("--tasks", options->tasks,
+                  "Job trace: Berth's job table, openb, Helios, Philly or SWF")
+      ->type_name("FILE");
+  command
+      .add_option("--against", options->against,
+                  "Instead of tables: a journal folder of `berth serve`, or one file of it; what "
+                  "happened stands beside what would have happened under each policy")
+      ->type_name("JOURNAL");
+  command
+      .add_option("--queues", options->queues,
+                  "Queue table: queue[,parent,weight,guaranteed_gpus,limit_gpus]; without it "
+                  "every queue that a job names, with equal weights")
+      ->type_name("FILE");
   command
       .add_option("--swf-processor", options->swf_processor,
                   "What a processor of an SWF trace is: cpu or gpu")
+      ->type_name("PROCESSOR")
       ->check(CLI::IsMember({"cpu", "gpu"}))
       ->capture_default_str();
   command
@@ -190,27 +203,37 @@ void add_simulate_cluster(CLI::App& command, int& exit_code) {
           "Placement policies, to be compared side by side (docs/policies.md); with +decay=24h "
           "what queues borrowed counts against them, half as much each day; "
           "with +consolidate restartable jobs (those with checkpoint_s) are moved for one "
-          "that they keep from starting")
+          "that they keep from starting; with +rounds=10m they take turns")
+      ->type_name("POLICY")
       ->delimiter(',')
       ->capture_default_str();
-  command.add_option("--seeds", options->seeds, "Seeds: 1..10 or 1,2,3")->capture_default_str();
+  command.add_option("--seeds", options->seeds, "Seeds: 1..10 or 1,2,3")
+      ->type_name("SEEDS")
+      ->capture_default_str();
   command.add_flag("--resample", options->resample,
                    "For each seed, draw as many jobs and gaps between them with replacement");
   command.add_flag("--predict", options->predict,
                    "Predict the start of each job that is the first of its queue to wait, from how "
                    "long its owners' earlier jobs took, and count how often the intervals hold");
-  command.add_option("--failures", options->failures,
-                     "Mean time between failures of a node, for example 720h; none fails without");
+  command
+      .add_option("--failures", options->failures,
+                  "Mean time between failures of a node, for example 720h; none fails without")
+      ->type_name("DURATION");
   command.add_option("--repair", options->repair, "Mean time until it is back")
+      ->type_name("DURATION")
       ->capture_default_str();
   command.add_option("-o,--output", options->output, "table, json, csv or html")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "csv", "html"}))
       ->capture_default_str();
-  command.add_option("--report", options->report,
-                     "Also write an HTML file with plots and a map of the nodes over time");
-  command.add_option(
-      "--schedule", options->schedule,
-      "Also write a CSV file with a line a job: when it started, ended, what it lost");
+  command
+      .add_option("--report", options->report,
+                  "Also write an HTML file with plots and a map of the nodes over time")
+      ->type_name("FILE");
+  command
+      .add_option("--schedule", options->schedule,
+                  "Also write a CSV file with a line a job: when it started, ended, what it lost")
+      ->type_name("FILE");
   command.footer(std::string(kExamples));
   command.callback([options, &command, &exit_code] {
     if (!command.get_subcommands().empty()) return;

@@ -102,6 +102,7 @@ JsonObject document_of(const Options& options, const core::ScaledService& servic
   JsonObject document{{"benchmark", "fleet"},
                       {"objective", JsonObject{{"ttft_s", service.objective.ttft_s},
                                                {"tpot_s", service.objective.tpot_s},
+                                               {"latency_s", service.objective.latency_s},
                                                {"attainment", service.objective.attainment}}},
                       {"cold_start_s", service.cold_start_s},
                       {"policies", std::move(policies)}};
@@ -196,36 +197,49 @@ void add_simulate_fleet(CLI::App& simulate_command, int& exit_code) {
                        "throughput+plain"};
   auto* command = simulate_command.add_subcommand(
       "fleet", "A service's replicas under scaling policies, in virtual time, side by side");
-  command->add_option("--trace", options->trace,
-                      "Request log (CSV of the Azure traces, or JSON lines)");
+  command
+      ->add_option("--trace", options->trace,
+                   "Request log (CSV of the Azure traces, or JSON lines)")
+      ->type_name("FILE");
   command->add_flag("--synthetic", options->synthetic,
                     "A made-up load instead: daily wave, bursts, flash crowds");
   command->add_option("--days", options->days, "Of the made-up load")
+      ->type_name("DAYS")
       ->check(CLI::Range(0.01, 366.0))
       ->capture_default_str();
   command->add_option("--rate", options->rate, "Of the made-up load: requests a second, mean")
+      ->type_name("RATE")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
       ->add_option("--copies", options->copies,
                    "Copies of the trace on top of each other, at offsets by the seed, wrapped")
+      ->type_name("COUNT")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   command->add_option("--seeds", options->seeds, "Offsets (or made-up loads) to try: 1..5 or 1,7")
+      ->type_name("SEEDS")
       ->capture_default_str();
-  command->add_option("--profile", options->profile, "Profile by `berth profile fit`")->required();
+  command->add_option("--profile", options->profile, "Profile by `berth profile fit`")
+      ->type_name("FILE")
+      ->required();
   add_service_options(*command, options->service);
   command->add_option("--policy", options->policies, policy_help())
+      ->type_name("POLICY")
       ->delimiter(',')
       ->capture_default_str();
   command->add_flag("--oracle", options->oracle,
                     "Also the best schedule that knows the future, and the static peak fleet");
-  command->add_option("--price", options->price, "Of a device-hour, to show cost");
+  command->add_option("--price", options->price, "Of a device-hour, to show cost")
+      ->type_name("PRICE");
   command->add_option("-o,--output", options->output, "table, json or html")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "html"}))
       ->capture_default_str();
-  command->add_option("--report", options->report,
-                      "Also write an HTML file with plots; it needs nothing else");
+  command
+      ->add_option("--report", options->report,
+                   "Also write an HTML file with plots; it needs nothing else")
+      ->type_name("FILE");
   command->footer(
       "Examples:\n"
       "  berth simulate fleet --trace requests.csv --profile profile.yaml --oracle --report "

@@ -202,34 +202,46 @@ void add_simulate_openb(CLI::App& simulate_command, int& exit_code) {
   auto* command = simulate_command.add_subcommand(
       "openb", "The public GPU placement benchmark: pods of the openb trace arrive, none leaves");
   command->add_option("--nodes", options->nodes, "Node table: cpu_milli,memory_mib,gpu,model")
+      ->type_name("FILE")
       ->required();
   command
       ->add_option("--pods", options->pods,
                    "Pod table: cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec]")
+      ->type_name("FILE")
       ->required();
-  command->add_option("--arrivals", options->arrivals,
-                      "Exact stream(s): a line `nodes ...` and a line `pods ...` of row numbers");
+  command
+      ->add_option("--arrivals", options->arrivals,
+                   "Exact stream(s): a line `nodes ...` and a line `pods ...` of row numbers")
+      ->type_name("FILE");
   command->add_option("--seeds", options->seeds, "Seeds for generated streams")
+      ->type_name("SEEDS")
       ->capture_default_str();
   command
       ->add_option("--policy", options->policies,
                    "Which policies: " + core::placement_policy_names())
+      ->type_name("POLICY")
       ->delimiter(',')
       ->capture_default_str();
   command->add_option("-o,--output", options->output, "table, json or html")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "html"}))
       ->capture_default_str();
-  command->add_option("--placements", options->placements,
-                      "Write a line a pod: pod row, node row (-1: none), devices");
+  command
+      ->add_option("--placements", options->placements,
+                   "Write a line a pod: pod row, node row (-1: none), devices")
+      ->type_name("FILE");
   command
       ->add_option("--scale", options->scale,
                    "Repeat both tables this often, to see how speed grows with the cluster")
+      ->type_name("FACTOR")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command->add_flag("--plain-scan", options->plain_scan,
                     "Score every node for every pod, to compare speed");
-  command->add_option("--report", options->report,
-                      "Also write an HTML file with plots; it needs nothing else");
+  command
+      ->add_option("--report", options->report,
+                   "Also write an HTML file with plots; it needs nothing else")
+      ->type_name("FILE");
   command->add_flag("--bound", options->bound,
                     "Also print what no policy can exceed at 100%, and the policy's share of it");
   command->footer(

@@ -116,15 +116,21 @@ void add_simulate_serving(CLI::App& simulate_command, int& exit_code) {
   auto* command = simulate_command.add_subcommand(
       "serving", "Replay requests on one replica of a profiled model: TTFT, TPOT, end to end");
   command->add_option("--profile", options->profile, "A ServingProfile, from `berth profile fit`")
+      ->type_name("FILE")
       ->required();
   command
       ->add_option("--requests", options->requests,
                    "JSON lines of a run, or a CSV of the Azure LLM traces")
+      ->type_name("FILE")
       ->required();
-  command->add_option("--take", options->take,
-                      "Report rows A..B (A to B-1, from 0) only; the others are load all the same");
-  command->add_option("--per-request", options->per_request, "Write a CSV line a request");
+  command
+      ->add_option("--take", options->take,
+                   "Report rows A..B (A to B-1, from 0) only; the others are load all the same")
+      ->type_name("A..B");
+  command->add_option("--per-request", options->per_request, "Write a CSV line a request")
+      ->type_name("FILE");
   command->add_option("-o,--output", options->output, "table or json")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json"}));
   command->footer("Example:\n  berth simulate serving --profile profile.yaml --requests run.jsonl");
   command->callback([options, &exit_code] { exit_code = report(simulate(*options)); });

@@ -128,27 +128,39 @@ void add_simulate_training_queue(CLI::App& simulate_command, int& exit_code) {
   auto* command = simulate_command.add_subcommand(
       "training-queue", "Training jobs share equal GPUs in rounds of 120 s (Shockwave's trace)");
   command->add_option("--jobs", options->jobs, "Job table: job,arrival_s,gpus,runtime_s[,model]")
+      ->type_name("FILE")
       ->required();
-  command->add_option("--gpus", options->gpus, "GPUs in the cluster")->required();
+  command->add_option("--gpus", options->gpus, "GPUs in the cluster")
+      ->type_name("COUNT")
+      ->required();
   command->add_option("--policy", options->policies, policy_help())
+      ->type_name("POLICY")
       ->delimiter(',')
       ->capture_default_str();
   command
       ->add_option("--runtime", options->runtime,
                    "What the policy knows of running times: known, noisy or unknown")
+      ->type_name("KNOWLEDGE")
       ->check(CLI::IsMember(kKnowledge))
       ->capture_default_str();
   command
       ->add_option("--restart-cost", options->restart_cost_s,
                    "Seconds of its own time that each start costs a job")
+      ->type_name("SECONDS")
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Seed of the noise")->capture_default_str();
+  command->add_option("--seed", options->seed, "Seed of the noise")
+      ->type_name("SEED")
+      ->capture_default_str();
   command->add_option("-o,--output", options->output, "table, json or html")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "html"}))
       ->capture_default_str();
-  command->add_option("--report", options->report,
-                      "Also write an HTML file with plots; it needs nothing else");
-  command->add_option("--schedule", options->schedule, "Write a line a round: round job job ...");
+  command
+      ->add_option("--report", options->report,
+                   "Also write an HTML file with plots; it needs nothing else")
+      ->type_name("FILE");
+  command->add_option("--schedule", options->schedule, "Write a line a round: round job job ...")
+      ->type_name("FILE");
   command->footer(
       "Example:\n  berth simulate training-queue --jobs jobs.csv --gpus 64 --policy berth,srtf");
   command->callback([options, &exit_code] { exit_code = report(simulate(*options)); });

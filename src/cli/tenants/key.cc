@@ -158,33 +158,43 @@ void add_key(CLI::App& root, const Globals& globals, int& exit_code) {
   };
   const auto file_option = [options](CLI::App* sub) {
     sub->add_option("--file", options->file,
-                    "Key file of a gateway without an API server (default: Secrets of the server)");
+                    "Key file of a gateway without an API server (default: Secrets of the server)")
+        ->type_name("FILE");
   };
 
   auto* create_command = command->add_subcommand("create", "Make a key; prints it, this once");
-  create_command->add_option("tenant", options->tenant, "Namespace that pays for what it opens")
+  create_command->add_option("TENANT", options->tenant, "Namespace that pays for what it opens")
+      ->type_name("")
       ->required();
-  create_command->add_option("--name", options->name, "What it is for, for people");
-  create_command->add_option("--weight", options->weight,
-                             "Share of a busy model's tokens against other tenants");
+  create_command->add_option("--name", options->name, "What it is for, for people")
+      ->type_name("NAME");
+  create_command
+      ->add_option("--weight", options->weight,
+                   "Share of a busy model's tokens against other tenants")
+      ->type_name("WEIGHT");
   create_command
       ->add_option("--priority", options->priority,
                    "Order among the tenant's own requests, higher first")
+      ->type_name("PRIORITY")
       ->check(CLI::Range(-100, 100));
-  create_command->add_option("--expires", options->expires, "Good for this long, such as 720h");
+  create_command->add_option("--expires", options->expires, "Good for this long, such as 720h")
+      ->type_name("DURATION");
   file_option(create_command);
   create_command->footer("Example:\n  berth key create research --name notebooks --expires 720h");
   create_command->callback([=, &globals] { finish(create(globals, *options)); });
 
   auto* list_command = command->add_subcommand("ls", "List the keys, without their secrets");
   list_command->add_option("-o,--output", options->output, "table or json")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json"}));
   file_option(list_command);
   list_command->footer("Example:\n  berth key ls");
   list_command->callback([=, &globals] { finish(list(globals, *options)); });
 
   auto* revoke_command = command->add_subcommand("revoke", "End a key");
-  revoke_command->add_option("id", options->id, "As `berth key ls` shows it")->required();
+  revoke_command->add_option("ID", options->id, "As `berth key ls` shows it")
+      ->type_name("")
+      ->required();
   file_option(revoke_command);
   revoke_command->footer("Example:\n  berth key revoke 0123456789ab");
   revoke_command->callback([=, &globals] { finish(revoke(globals, *options)); });

@@ -89,18 +89,20 @@ void add_queue(CLI::App& root, const Globals& globals, int& exit_code) {
   for (const bool creates : {true, false}) {
     auto* sub = command->add_subcommand(creates ? "create" : "set",
                                         creates ? "Make a queue" : "Change a queue");
-    sub->add_option("NAME", options->name, "Of the queue")->required();
-    sub->add_option("--parent", options->parent, "The queue above it");
+    sub->add_option("NAME", options->name, "Of the queue")->type_name("")->required();
+    sub->add_option("--parent", options->parent, "The queue above it")->type_name("QUEUE");
     sub->add_option("--weight", options->weight, "Its part of what nobody is guaranteed")
+        ->type_name("WEIGHT")
         ->check([](const std::string& text) {
           double weight = 0;
           return CLI::detail::lexical_cast(text, weight) && weight > 0
                      ? std::string()
                      : "must be a number above 0, not " + text;
         });
-    sub->add_option("--guarantee", options->guarantee, "What it gets when it asks");
-    sub->add_option("--limit", options->limit, "What it never exceeds");
-    sub->add_option("--reclaim", options->reclaim, "fairShare or guarantee");
+    sub->add_option("--guarantee", options->guarantee, "What it gets when it asks")
+        ->type_name("RESOURCES");
+    sub->add_option("--limit", options->limit, "What it never exceeds")->type_name("RESOURCES");
+    sub->add_option("--reclaim", options->reclaim, "fairShare or guarantee")->type_name("POLICY");
     sub->footer(creates ? "Example:\n  berth queue create research --weight 3 --guarantee "
                           "nvidia.com/gpu=4,cpu=32"
                         : "Example:\n  berth queue set research --limit nvidia.com/gpu=6");

@@ -165,14 +165,22 @@ void add_user(CLI::App& root, const Globals& globals, int& exit_code) {
   auto* add_command = command->add_subcommand(
       "add", "Give somebody a token, a namespace, a queue and a kubeconfig");
   add_command->add_option("NAME", options->name, "Of the user, the namespace and the queue")
+      ->type_name("")
       ->required();
-  add_command->add_option("--queue", options->queue, "Another queue, also one that is there");
-  add_command->add_option("--guarantee", options->guarantee,
-                          "What the queue gets when it asks, such as nvidia.com/gpu=2,cpu=8");
-  add_command->add_option("--limit", options->limit, "What the queue never exceeds");
-  add_command->add_option("--weight", options->weight, "Its part of what nobody is guaranteed");
-  add_command->add_option("-o,--output", options->output,
-                          "The kubeconfig (default: NAME.kubeconfig), readable by you alone");
+  add_command->add_option("--queue", options->queue, "Another queue, also one that is there")
+      ->type_name("QUEUE");
+  add_command
+      ->add_option("--guarantee", options->guarantee,
+                   "What the queue gets when it asks, such as nvidia.com/gpu=2,cpu=8")
+      ->type_name("RESOURCES");
+  add_command->add_option("--limit", options->limit, "What the queue never exceeds")
+      ->type_name("RESOURCES");
+  add_command->add_option("--weight", options->weight, "Its part of what nobody is guaranteed")
+      ->type_name("WEIGHT");
+  add_command
+      ->add_option("-o,--output", options->output,
+                   "The kubeconfig (default: NAME.kubeconfig), readable by you alone")
+      ->type_name("FORMAT");
   add_command->add_flag("--no-local", options->no_local,
                         "Do not know the user of this machine of that name at the local socket");
   add_command->footer("Example:\n  berth user add alice --guarantee nvidia.com/gpu=2");

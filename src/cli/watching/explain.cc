@@ -32,20 +32,15 @@ Result<> run(const Globals& globals, const ExplainOptions& options) {
     }
     BERTH_TRY(const std::vector<Json> pods,
               pods_of(api, fmt::format("{}/{}", kind_name(*subject.kind), subject.name)));
-    if (subject.kind->plural == "modelservices" && format != Format::kJson) {
-      BERTH_TRY(const Json service, api.get(Api::path(*subject.kind, api.ns(), subject.name)));
-      const Explanation explanation = explain_model_service(service);
+    const std::string_view kind = subject.kind->singular;
+    const bool of_itself =
+        kind == "modelservice" || kind == "deployment" || kind == "replicaset" || kind == "job";
+    if (of_itself && format != Format::kJson) {
+      BERTH_TRY(const Json object, api.get(Api::path(*subject.kind, api.ns(), subject.name)));
+      const Explanation explanation =
+          kind == "modelservice" ? explain_model_service(object) : explain_workload(kind, object);
       if (!std::exchange(first, false)) fmt::print("\n");
       fmt::print("{}\n{}", explanation.heading, explanation.body);
-    } else if (subject.kind->plural == "deployments" && format != Format::kJson) {
-      BERTH_TRY(const Json deployment, api.get(Api::path(*subject.kind, api.ns(), subject.name)));
-      const std::string_view reason =
-          objects::find_string(deployment, {"metadata", "annotations", "berth.dev/scaling-reason"});
-      if (!std::exchange(first, false)) fmt::print("\n");
-      fmt::print("deployment {}: {} of {} replicas ready\n", subject.name,
-                 objects::find_int(deployment, {"status", "readyReplicas"}),
-                 objects::find_int(deployment, {"spec", "replicas"}));
-      if (!reason.empty()) fmt::print("  scaling     {}\n", reason);
     } else if (pods.empty()) {
       fmt::print("{} has no pods: `berth describe {}/{}` says why\n", subject.name,
                  subject.kind->singular, subject.name);
@@ -79,8 +74,10 @@ void add_explain(CLI::App& root, const Globals& globals, int& exit_code) {
   auto* command = root.add_subcommand(
       "explain", "Say why something waits, what would let it start, and who is next");
   command->add_option("KIND", options->words, "`pod web-0`, `job/train`, `modelservice/chat`")
+      ->type_name("")
       ->required();
-  command->add_option("-o,--output", options->output, "`json`: what the server says, as it is");
+  command->add_option("-o,--output", options->output, "`json`: what the server says, as it is")
+      ->type_name("FORMAT");
   command->footer(
       "Examples:\n"
       "  berth explain pod web-0\n"

@@ -178,12 +178,15 @@ void add_logs(CLI::App& root, const Globals& globals, int& exit_code) {
   auto options = std::make_shared<LogsOptions>();
   auto* command = root.add_subcommand("logs", "Print what containers wrote");
   command->add_option("POD", options->subject, "A pod, or job/X, deploy/X: all of its pods")
+      ->type_name("")
       ->required();
   command->add_flag("-f,--follow", options->follow, "Go on as it is written");
   command->add_flag("-p,--previous", options->previous, "Of the container's last run before this");
-  command->add_option("-c,--container", options->container, "Only this container");
-  command->add_option("--tail", options->tail, "Only the last lines");
-  command->add_option("--since", options->since, "Only what is younger, such as 10m");
+  command->add_option("-c,--container", options->container, "Only this container")
+      ->type_name("NAME");
+  command->add_option("--tail", options->tail, "Only the last lines")->type_name("LINES");
+  command->add_option("--since", options->since, "Only what is younger, such as 10m")
+      ->type_name("DURATION");
   command->add_flag("--timestamps", options->timestamps, "With the time of each line");
   command->footer(
       "Examples:\n"

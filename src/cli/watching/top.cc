@@ -137,8 +137,8 @@ void add_top(CLI::App& root, const Globals& globals, int& exit_code) {
   auto* pods = command->add_subcommand("pods", "CPU and memory of pods")->alias("pod");
   pods->add_flag("-A,--all-namespaces", options->all_namespaces, "In every namespace");
   pods->add_flag("--containers", options->containers, "One line a container");
-  pods->add_option("-l,--selector", options->label_selector, "By labels");
-  pods->add_option("--sort-by", options->sort_by, "cpu (default) or memory");
+  pods->add_option("-l,--selector", options->label_selector, "By labels")->type_name("SELECTOR");
+  pods->add_option("--sort-by", options->sort_by, "cpu (default) or memory")->type_name("FIELD");
   pods->footer("Example:\n  berth top pods -A --sort-by memory");
   pods->callback([&globals, options, set] { set(top_pods(globals, *options)); });
   auto* queues = command->add_subcommand("queues", "What queues hold and may hold")->alias("queue");

@@ -29,8 +29,8 @@ void consolidate(Decision& d) {
       continue;
     const GangId id = waiter.gang;
     d.trial.lift(id);
-    const auto found = find_consolidation(d.state, d.trial, d.placer, d.entitlements(), id,
-                                          waiter.tasks, wait_of(d, id));
+    const auto found = find_consolidation(d.state, d.trial, d.placer, d.entitlements(),
+                                          d.disruptions, id, waiter.tasks, wait_of(d, id));
     d.trial.restore(id);
     if (!found) continue;
     if (d.claim_of(id) != nullptr) d.drop_claim(id);

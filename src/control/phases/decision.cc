@@ -17,6 +17,7 @@ void Decision::wake_at(Time time) {
 
 void Decision::evict(TaskId id, EvictReason reason, GangId beneficiary) {
   const Task& task = state.task(id);
+  disruptions.count({&id, 1});
   act(Evict{task.name, reason, beneficiary.valid() ? state.gang(beneficiary).name : std::string()});
   if (beneficiary.valid())
     trial.release(id, beneficiary, state.now() + task.grace);

@@ -9,6 +9,7 @@
 #include "core/model/trial.h"
 #include "core/placement/gang.h"
 #include "core/placement/placer.h"
+#include "core/preemption/disruptions.h"
 #include "core/preemption/victims.h"
 #include "core/sharing/entitlement.h"
 
@@ -49,6 +50,7 @@ class Decision {
   core::State& state;
   core::Placer& placer;
   core::Trial trial;
+  core::Disruptions disruptions{state};  ///< with what the plan stops counted
   core::Plan plan;
   std::vector<Waiter> waiters;
   /// By queue: how many of its gangs had their turn.

@@ -19,7 +19,8 @@ void reserve_for_heads(Decision& d) {
       continue;
     if (!gang.queue.valid() || done[gang.queue.index()] || waiter.tasks.empty()) continue;
     done[gang.queue.index()] = true;
-    if (d.entitlements().best_standing(gang.queue, waiter.tasks, true) ==
+    // Growth reserves no more than its queue is entitled to beside what it has.
+    if (d.entitlements().best_standing(gang.queue, waiter.tasks, !gang.is_growth()) ==
         Entitlements::Standing::kNone)
       continue;
     if (d.entitlements()

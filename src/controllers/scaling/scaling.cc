@@ -46,8 +46,8 @@ Placement placement_of(const View& view, const Key& service, const std::string& 
 
 /// Which variants run how many: what runs stays where it is; more come to the first variant, and
 /// what finds no place there goes to the next; fewer are taken from the last.
-JsonObject share_out(const View& view, const Object& service, const ServiceSpec& spec,
-                     int64_t total, Time now) {
+std::vector<int64_t> share_out(const View& view, const Object& service, const ServiceSpec& spec,
+                               int64_t total, Time now) {
   std::vector<int64_t> shares = spec.wanted_replicas(service);
   int64_t sum = 0;
   for (const int64_t share : shares) sum += share;
@@ -65,18 +65,35 @@ JsonObject share_out(const View& view, const Object& service, const ServiceSpec&
     shares[i] -= homeless;
     shares[i + 1] += homeless;
   }
-  JsonObject desired;
-  for (size_t i = 0; i < shares.size(); ++i)
-    desired[spec.variants[i].name.empty() ? "default" : spec.variants[i].name] = shares[i];
-  return desired;
+  return shares;
+}
+
+/// By the variants' names; what there is none of is left out.
+template <class T>
+JsonObject by_variant(const ServiceSpec& spec, const std::vector<T>& values) {
+  JsonObject named;
+  for (size_t i = 0; i < std::min(values.size(), spec.variants.size()); ++i)
+    named[spec.variants[i].name.empty() ? "default" : spec.variants[i].name] = values[i];
+  return named;
 }
 
 void scale_service(const View& view, const ObjectPtr& service, const ScalingVerdict& verdict,
                    Time now, Outcome& outcome) {
   const ServiceSpec spec = ServiceSpec::read(*service);
-  JsonObject wanted{{"desired", share_out(view, *service, spec, verdict.replicas, now)},
+  // The verdict may be about variants that are not asked for any more.
+  const bool chosen = verdict.of_variants.size() == spec.variants.size();
+  JsonObject wanted{{"desired", chosen ? by_variant(spec, verdict.of_variants)
+                                       : by_variant(spec, share_out(view, *service, spec,
+                                                                    verdict.replicas, now))},
                     {"scalingReason", verdict.reason},
+                    {"variantReasons", by_variant(spec, verdict.variant_reasons)},
                     {"scaling", verdict.measured}};
+  if (verdict.growth) {
+    const auto before =
+        GrowthValues::parse(find_string(*service->json, {"status", "growthValues"}));
+    if (!before || verdict.growth->differs_from(*before))
+      wanted["growthValues"] = verdict.growth->text();
+  }
   JsonObject change;
   for (const auto& [field, value] : wanted) {
     const Json* before = objects::find(*service->json, {"status", field});
@@ -93,18 +110,24 @@ void scale_service(const View& view, const ObjectPtr& service, const ScalingVerd
   outcome.writes.push_back(patch_status_blind(*service, std::move(change)));
 }
 
+Write annotate(const Object& object, std::string_view name, const std::string& text) {
+  return patch_blind(
+      object, JsonObject{{"metadata", JsonObject{{"annotations", JsonObject{{name, text}}}}}});
+}
+
 void scale_deployment(const ObjectPtr& deployment, const ScalingVerdict& verdict,
                       Outcome& outcome) {
+  // Before the replicas that it is about.
+  const auto worth = GrowthValues::parse(deployment->annotation(kGrowthValues));
+  if (verdict.growth && (!worth || verdict.growth->differs_from(*worth)))
+    outcome.writes.push_back(annotate(*deployment, kGrowthValues, verdict.growth->text()));
   const int64_t before = find_int(*deployment->json, {"spec", "replicas"}, 1);
   if (before != verdict.replicas) {
     outcome.notes.push_back(note(deployment, before, verdict.replicas, verdict.reason));
     outcome.writes.push_back(scale(*deployment, verdict.replicas));
   }
   if (deployment->annotation(kScalingReason) != verdict.reason)
-    outcome.writes.push_back(patch_blind(
-        *deployment,
-        JsonObject{{"metadata",
-                    JsonObject{{"annotations", JsonObject{{kScalingReason, verdict.reason}}}}}}));
+    outcome.writes.push_back(annotate(*deployment, kScalingReason, verdict.reason));
 }
 
 Outcome reconcile(const View& view, const Key& key, Time now) {

@@ -31,13 +31,13 @@ Result<JsonObject> objective_of(const Object& object) {
     const size_t equals = std::min(part.find('='), part.size());
     const std::string_view name = part.substr(0, equals);
     const std::string_view value = part.substr(std::min(equals + 1, part.size()));
-    if (name == "ttft" || name == "tpot") {
+    if (name == "ttft" || name == "tpot" || name == "latency") {
       objective[name] = JsonObject{{"target", value}};
     } else if (name == "percentile") {
       std::from_chars(value.data(), value.data() + value.size(), percentile);
     } else if (!part.empty()) {
       return fail(ErrorCode::kInvalid, fmt::format("{}: `{}` is unknown", kScaleObjective, part),
-                  to_string(object.key), "write ttft=2s,tpot=60ms,percentile=95");
+                  to_string(object.key), "write ttft=2s,tpot=60ms,latency=20s,percentile=95");
     }
   }
   for (auto& [name, target] : objective) target.as_object()["percentile"] = percentile;
@@ -49,9 +49,11 @@ Result<Json> document_of(const Object& deployment) {
   BERTH_TRY(const int64_t min, number(deployment, kScaleMin, 1));
   BERTH_TRY(const int64_t max, number(deployment, kScaleMax, std::max<int64_t>(min, 1)));
   BERTH_TRY(const int64_t in_flight, number(deployment, kScaleInFlight, 64));
+  BERTH_TRY(const int64_t standby, number(deployment, kScaleStandby, 0));
   BERTH_TRY(JsonObject objective, objective_of(deployment));
   JsonObject scaling{{"policy", deployment.annotation(kScalePolicy, "queueing")},
                      {"profile", deployment.annotation(kScaleProfile)},
+                     {"standby", standby},
                      {"idleAfter", deployment.annotation(kScaleIdleAfter)},
                      {"holdFor", deployment.annotation(kScaleHoldFor)}};
   return JsonObject{
@@ -78,11 +80,22 @@ Result<ScalingSpec> read(const Object& object, const Json& json) {
   if (spec.policy == nullptr)
     return fail(ErrorCode::kInvalid, fmt::format("there is no scaling policy `{}`", policy),
                 to_string(object.key), "write one of " + core::scaling_policy_names());
-  spec.profile = objects::find_string(json, {"spec", "scaling", "profile"});
+  const std::string_view profile = objects::find_string(json, {"spec", "scaling", "profile"});
+  spec.standby = static_cast<int>(std::clamp<int64_t>(
+      objects::find_int(json, {"spec", "scaling", "standby"}), 0, spec.service.max_replicas));
+  for (const Json& row : objects::find_array(json, {"spec", "variants"}))
+    spec.variants.push_back(
+        {.name = std::string(objects::find_string(row, {"name"})),
+         .profile = std::string(objects::find_string(row, {"profile"}, profile))});
+  if (spec.variants.empty()) spec.variants.push_back({.name = {}, .profile = std::string(profile)});
   return spec;
 }
 
 }  // namespace
+
+bool ScalingSpec::chooses() const {
+  return variants.size() > 1 && policy->name == "queueing";
+}
 
 std::optional<Result<ScalingSpec>> read_scaling(const Object& object) {
   const Json& json = *object.json;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "controllers/view.h"
 #include "core/scaling/policies/scaling_policy.h"
@@ -9,7 +10,8 @@
 namespace berth::controllers {
 
 /// What asks for a Deployment to be scaled, as annotations of it: the model that requests ask for,
-/// and what a ModelService has as fields. The objective is `ttft=2s,tpot=60ms,percentile=95`.
+/// and what a ModelService has as fields. The objective is `ttft=2s,tpot=60ms,percentile=95`,
+/// perhaps with `latency=20s`.
 inline constexpr std::string_view kScaleModel = "berth.dev/scale-model";
 inline constexpr std::string_view kScaleMin = "berth.dev/scale-min";
 inline constexpr std::string_view kScaleMax = "berth.dev/scale-max";
@@ -17,6 +19,7 @@ inline constexpr std::string_view kScalePolicy = "berth.dev/scale-policy";
 inline constexpr std::string_view kScaleProfile = "berth.dev/scale-profile";
 inline constexpr std::string_view kScaleIdleAfter = "berth.dev/scale-idle-after";
 inline constexpr std::string_view kScaleHoldFor = "berth.dev/scale-hold-for";
+inline constexpr std::string_view kScaleStandby = "berth.dev/scale-standby";
 inline constexpr std::string_view kScaleObjective = "berth.dev/objective";
 inline constexpr std::string_view kScaleInFlight = "berth.dev/max-in-flight";
 /// And what is answered there.
@@ -27,7 +30,16 @@ struct ScalingSpec {
   std::string model;            ///< that requests ask for
   core::ScaledService service;  ///< but for its profile, shapes and cold start
   const core::ScalingPolicyRow* policy = nullptr;
-  std::string profile;  ///< name of a ServingProfile; empty: none is given
+  struct Variant {
+    std::string name;     ///< empty where there is only one
+    std::string profile;  ///< name of a ServingProfile; empty: none is given
+  };
+  std::vector<Variant> variants;  ///< at least one
+
+  int standby = 0;  ///< replicas beyond those that the load needs, within `max_replicas`
+
+  /// Does the policy choose among variants? Otherwise the first that has room is used.
+  bool chooses() const;
 };
 
 /// Nothing for an object that is not scaled: a ModelService without `objective` and `scaling`, a

@@ -6,6 +6,7 @@
 
 #include "controllers/conditions.h"
 #include "controllers/pods.h"
+#include "controllers/scaling/growth_values.h"
 #include "controllers/serving/footprint.h"
 #include "controllers/serving/workload.h"
 #include "controllers/workloads/rollout.h"
@@ -30,8 +31,13 @@ class ModelServiceRound {
     const std::vector<int64_t> wanted = spec_.wanted_replicas(*service_);
     const std::vector<std::string> obstacles = find_obstacles();
     // 2. One Deployment for each, one Service for all.
-    for (size_t i = 0; i < spec_.variants.size(); ++i)
-      ensure_deployment(spec_.variants[i], obstacles[i].empty() ? wanted[i] : 0);
+    auto growth =
+        GrowthValues::parse(objects::find_string(*service_->json, {"status", "growthValues"}));
+    for (size_t i = 0; i < spec_.variants.size(); ++i) {
+      const int64_t replicas = obstacles[i].empty() ? wanted[i] : 0;
+      ensure_deployment(spec_.variants[i], replicas, growth ? growth->text() : "");
+      if (growth) growth->drop(replicas);
+    }
     ensure(Kind::kService, service_of(spec_));
     remove_others();
     // 3. Say so.
@@ -75,12 +81,17 @@ class ModelServiceRound {
     return variant.name.empty() ? "" : fmt::format("variant {}: ", variant.name);
   }
 
-  void ensure_deployment(const VariantSpec& variant, int64_t replicas) {
+  /// `growth`: what its replicas beyond the minimum are worth; empty: not known.
+  void ensure_deployment(const VariantSpec& variant, int64_t replicas, const std::string& growth) {
     Json wanted = deployment_of(spec_, variant);
     names_.push_back(spec_.deployment_name(variant));
     wanted_replicas_ += replicas;
     const ObjectPtr deployment = find_own(Kind::kDeployment, names_.back());
-    if (deployment == nullptr) objects::ensure_object(wanted, {"spec"})["replicas"] = replicas;
+    if (deployment == nullptr) {
+      objects::ensure_object(wanted, {"spec"})["replicas"] = replicas;
+      if (!growth.empty())
+        objects::ensure_object(wanted, {"metadata", "annotations"})[kGrowthValues] = growth;
+    }
     ensure(Kind::kDeployment, std::move(wanted));
     JsonObject status{{"name", variant.name.empty() ? "default" : variant.name},
                       {"deployment", names_.back()},
@@ -90,9 +101,13 @@ class ModelServiceRound {
       const int64_t ready = objects::find_int(*deployment->json, {"status", "readyReplicas"});
       ready_ += ready;
       status["ready"] = ready;
+      Json change = JsonObject{};
       if (objects::find_int(*deployment->json, {"spec", "replicas"}, 1) != replicas)
-        outcome_.writes.push_back(
-            patch(*deployment, JsonObject{{"spec", JsonObject{{"replicas", replicas}}}}));
+        objects::ensure_object(change, {"spec"})["replicas"] = replicas;
+      if (!growth.empty() && deployment->annotation(kGrowthValues) != growth)
+        objects::ensure_object(change, {"metadata", "annotations"})[kGrowthValues] = growth;
+      if (!change.get_object().empty())
+        outcome_.writes.push_back(patch(*deployment, std::move(change)));
       make_room(*deployment);
     }
     variants_.push_back(std::move(status));

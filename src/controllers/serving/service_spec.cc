@@ -51,7 +51,7 @@ ServiceSpec ServiceSpec::read(const Object& service) {
   spec.min = find_int(json, {"spec", "replicas", "min"}, 1);
   spec.max = std::max(find_int(json, {"spec", "replicas", "max"}, std::max<int64_t>(spec.min, 1)),
                       spec.min);
-  for (const std::string_view of : {"ttft", "tpot"})
+  for (const std::string_view of : {"ttft", "tpot", "latency"})
     if (const auto target = find_string(json, {"spec", "objective", of, "target"}); !target.empty())
       spec.objective += fmt::format("{}{}={}", spec.objective.empty() ? "" : ",", of, target);
   spec.queue = find_string(json, {"spec", "queue"});
@@ -69,7 +69,8 @@ std::vector<int64_t> ServiceSpec::wanted_replicas(const Object& service) const {
   for (const VariantSpec& variant : variants) {
     const int64_t desired = objects::find_int(
         *service.json, {"status", "desired", variant.name.empty() ? "default" : variant.name});
-    wanted.push_back(std::clamp<int64_t>(desired, 0, max - total));
+    // Together they may be more, while some take over from others.
+    wanted.push_back(std::clamp<int64_t>(desired, 0, max));
     total += wanted.back();
   }
   if (!wanted.empty()) wanted.front() += std::max<int64_t>(0, min - total);

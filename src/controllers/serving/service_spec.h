@@ -46,7 +46,7 @@ struct ServiceSpec {
   /// The Deployment of a variant: `harbour`, or `harbour-small`.
   std::string deployment_name(const VariantSpec& variant) const;
   /// How many replicas of each variant there shall be, in their order: what scaling wants (in
-  /// `status.desired`), within the range; the minimum is made up of the first.
+  /// `status.desired`), each within the range; the minimum is made up of the first.
   std::vector<int64_t> wanted_replicas(const Object& service) const;
 };
 

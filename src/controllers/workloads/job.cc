@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "controllers/conditions.h"
 #include "controllers/pods.h"
 #include "controllers/workloads/job_tally.h"
@@ -11,6 +13,8 @@ namespace berth::controllers {
 namespace {
 
 constexpr Duration kFirstBackoff = Duration::seconds(10);
+/// Berth's own condition: no pod starts before the time in its message.
+constexpr std::string_view kBackingOff = "berth.dev/BackingOff";
 constexpr Duration kMaxBackoff = Duration::minutes(10);
 /// Bounds one round of creations; the next round follows when these were seen.
 constexpr int64_t kMaxCreates = 500;
@@ -20,6 +24,11 @@ struct Verdict {
   Kind kind = Kind::kGoesOn;
   std::string reason;
   std::string message;
+};
+
+struct BackOff {
+  int failures;
+  Time until;
 };
 
 class JobRound {
@@ -171,7 +180,10 @@ class JobRound {
     }
     const int64_t held = spec_.replace_only_failed ? tally_.terminating : 0;
     const int64_t missing = std::min(wanted - active - held, kMaxCreates);
-    if (missing > 0 && !backing_off()) create_pods(missing);
+    if (missing <= 0) return;
+    backing_off_ = back_off();
+    if (!backing_off_) return create_pods(missing);
+    outcome_.look_again(backing_off_->until);
   }
 
   /// Pods come only once their group is there: a member seen without its group could start alone.
@@ -198,7 +210,7 @@ class JobRound {
   }
 
   /// Ten seconds after a failure, twice as long after each further one, until one succeeds.
-  bool backing_off() {
+  std::optional<BackOff> back_off() const {
     Time last_success{};
     Time last_failure{};
     int failures = 0;
@@ -214,13 +226,12 @@ class JobRound {
       last_failure = std::max(last_failure, at);
       ++failures;
     }
-    if (failures == 0) return false;
+    if (failures == 0) return std::nullopt;
     const Duration delay =
         std::min(kMaxBackoff, kFirstBackoff * (int64_t{1} << std::min(failures - 1, 10)));
     const Time next = last_failure + delay;
-    if (next <= now_) return false;
-    outcome_.look_again(next);
-    return true;
+    if (next <= now_) return std::nullopt;
+    return BackOff{failures, next};
   }
 
   void create_pods(int64_t count) {
@@ -251,6 +262,7 @@ class JobRound {
 
   void write_status(const Verdict& verdict) {
     set_suspension();
+    set_back_off();
     const int64_t active = static_cast<int64_t>(tally_.active.size()) - removed_;
     const int64_t terminating = tally_.terminating + removed_;
     set_count("active", active);
@@ -273,6 +285,7 @@ class JobRound {
                     now_);
       if (active == 0 && terminating == 0 && tally_.everything_counted()) end(verdict, success);
     }
+    status_.erase("conditions");
     if (!conditions_.empty()) status_["conditions"] = conditions_;
     if (auto write = patch_status_to(job_, status_)) outcome_.writes.push_back(std::move(*write));
   }
@@ -299,6 +312,16 @@ class JobRound {
       outcome_.notes.push_back({object_, false, "Resumed", "Job resumed"});
     }
     if (!status_.contains("startTime")) status_["startTime"] = format_time(now_);
+  }
+
+  void set_back_off() {
+    if (!backing_off_) return drop_condition(conditions_, kBackingOff);
+    set_condition(
+        conditions_,
+        {std::string(kBackingOff), "True", "PodFailed",
+         fmt::format("{} pod{} failed; the next one starts at {}", backing_off_->failures,
+                     backing_off_->failures == 1 ? "" : "s", format_time(backing_off_->until))},
+        now_);
   }
 
   void set_count(std::string_view field, int64_t count) {
@@ -331,6 +354,7 @@ class JobRound {
   JobTally tally_;
   JsonObject status_;
   JsonArray conditions_;
+  std::optional<BackOff> backing_off_;
   int64_t removed_ = 0;
   int64_t removed_ready_ = 0;
   Outcome outcome_;

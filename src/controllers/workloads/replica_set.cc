@@ -5,6 +5,7 @@
 
 #include "controllers/conditions.h"
 #include "controllers/pods.h"
+#include "controllers/scaling/growth_values.h"
 
 namespace berth::controllers {
 namespace {
@@ -42,6 +43,27 @@ void write_status(const View& view, const Object& set, const Counts& counts, boo
   }
   if (!conditions.empty()) status["conditions"] = std::move(conditions);
   if (auto write = patch_status_to(set, status)) outcome.writes.push_back(std::move(*write));
+}
+
+/// The replicas that go last are the service's minimum, the others are worth what they are told to
+/// be. `pods`: those that stay, who goes first first.
+void tell_worth(const std::vector<ObjectPtr>& pods, const GrowthValues& growth, Outcome& outcome) {
+  for (size_t i = 0; i < pods.size(); ++i) {
+    const std::string worth = growth.of(static_cast<int64_t>(pods.size() - 1 - i));
+    if (pods[i]->annotation(kGrowthValue) == worth) continue;
+    const Json value = worth.empty() ? Json() : Json(worth);
+    outcome.writes.push_back(patch_blind(
+        *pods[i],
+        JsonObject{{"metadata", JsonObject{{"annotations", JsonObject{{kGrowthValue, value}}}}}}));
+  }
+}
+
+Json new_pod(const Object& set, const std::string& worth) {
+  Json pod = pod_from_template(objects::find_object(*set.json, {"spec", "template"}), set,
+                               set.key.name + "-");
+  if (!worth.empty())
+    objects::ensure_object(pod, {"metadata", "annotations"})[kGrowthValue] = worth;
+  return pod;
 }
 
 Outcome reconcile(const View& view, const Key& key, Time now) {
@@ -82,23 +104,25 @@ Outcome reconcile(const View& view, const Key& key, Time now) {
   // 3. More or fewer.
   const int64_t wanted = objects::find_int(*set->json, {"spec", "replicas"}, 1);
   const int64_t missing = wanted - counts.replicas;
+  const auto growth = GrowthValues::parse(set->annotation(kGrowthValues));
+  rank_for_removal(active);
   if (!set->deleting && missing > 0) {
     for (int64_t i = 0; i < std::min(missing, kMaxCreates); ++i) {
-      Write write = create(Kind::kPod, key.ns,
-                           pod_from_template(objects::find_object(*set->json, {"spec", "template"}),
-                                             *set, key.name + "-"));
+      Write write =
+          create(Kind::kPod, key.ns, new_pod(*set, growth ? growth->of(counts.replicas + i) : ""));
       write.on_behalf_of = set;
       outcome.writes.push_back(std::move(write));
     }
   } else if (!set->deleting && missing < 0) {
-    rank_for_removal(active);
-    active.resize(static_cast<size_t>(-missing));
-    for (const ObjectPtr& pod : active) {
-      Write write = remove(*pod);
+    const auto last = active.begin() + static_cast<ptrdiff_t>(-missing);
+    for (auto pod = active.begin(); pod != last; ++pod) {
+      Write write = remove(**pod);
       write.on_behalf_of = set;
       outcome.writes.push_back(std::move(write));
     }
+    active.erase(active.begin(), last);
   }
+  if (!set->deleting && growth) tell_worth(active, *growth, outcome);
 
   // 4. Say so.
   write_status(view, *set, counts, missing > 0, now, outcome);

@@ -1,6 +1,7 @@
 #include "core/cost/ledger.h"
 
 #include <algorithm>
+#include <set>
 
 namespace berth::core {
 namespace {
@@ -17,6 +18,7 @@ const std::string& key_of(const CostOwner& owner, CostDimension by) {
     case CostDimension::kQueue:
       return owner.queue;
     case CostDimension::kTenant:
+    case CostDimension::kConsumer:
       return owner.tenant;
     case CostDimension::kModel:
       return owner.model;
@@ -37,6 +39,35 @@ Duration device_time(const CostInterval& interval, Time from, Time to) {
   return {static_cast<int64_t>(static_cast<Wide>((end - begin).ns) * milli_devices / 1000)};
 }
 
+struct Sum {
+  ExactCost cost;
+  Duration device_time;
+};
+
+/// The part of `whole` that comes after `before` of `all` and is `part` of it: parts add up.
+int64_t share(int64_t whole, int64_t before, int64_t part, int64_t all) {
+  const auto up_to = [&](int64_t of) {
+    return static_cast<int64_t>(static_cast<Wide>(whole) * of / all);
+  };
+  return up_to(before + part) - up_to(before);
+}
+
+/// What each model with tokens cost moves to the tenants whose they were.
+void divide(const std::map<std::string, Sum>& models, const TokensOfModels& tokens,
+            std::map<std::string, CostReport::Row>& rows) {
+  std::map<std::string, int64_t> all, before;
+  for (const auto& [of, count] : tokens) all[of.second] += count;
+  for (const auto& [of, count] : tokens) {
+    const auto& [tenant, model] = of;
+    const auto sum = models.find(model);
+    if (sum == models.end() || count == 0) continue;
+    CostReport::Row& row = rows[tenant];
+    row.cost.micro += share(sum->second.cost.floor().micro, before[model], count, all[model]);
+    row.device_time.ns += share(sum->second.device_time.ns, before[model], count, all[model]);
+    before[model] += count;
+  }
+}
+
 }  // namespace
 
 std::optional<CostDimension> cost_dimension(std::string_view name) {
@@ -44,6 +75,7 @@ std::optional<CostDimension> cost_dimension(std::string_view name) {
   if (name == "tenant") return CostDimension::kTenant;
   if (name == "model") return CostDimension::kModel;
   if (name == "job") return CostDimension::kJob;
+  if (name == "consumer") return CostDimension::kConsumer;
   return std::nullopt;
 }
 
@@ -79,17 +111,18 @@ void CostLedger::on_end(const std::string& pod_uid, Time start, Time end) {
   found->second.end = std::max(start, end);
 }
 
-CostReport CostLedger::report(const PriceList& prices, CostDimension by, Time from, Time to) const {
-  struct Sum {
-    ExactCost cost;
-    Duration device_time;
-  };
+CostReport CostLedger::report(const PriceList& prices, CostDimension by, Time from, Time to,
+                              const TokensOfModels& tokens) const {
+  std::set<std::string_view> asked;  // models whose cost is divided
+  if (by == CostDimension::kConsumer)
+    for (const auto& [of, count] : tokens)
+      if (count > 0) asked.insert(of.second);
   ExactCost total, overhead;
   for (const auto& [node, spans] : nodes_)
     for (const NodeSpan& span : spans)
       total += cost_of_amounts(span.capacity, prices, std::max(from, span.since),
                                std::min(to, span.until.value_or(to)));
-  std::map<std::string, Sum> groups;
+  std::map<std::string, Sum> groups, models;
   for (const auto& [key, interval] : intervals_) {
     const ExactCost cost = cost_of(interval, prices, from, to);
     if (interval.overhead) {
@@ -98,14 +131,19 @@ CostReport CostLedger::report(const PriceList& prices, CostDimension by, Time fr
     }
     const Duration held = device_time(interval, from, to);
     if (cost == ExactCost() && held.ns == 0) continue;
-    Sum& sum = groups[key_of(interval.owner, by)];
+    Sum& sum = asked.contains(interval.owner.model) ? models[interval.owner.model]
+                                                    : groups[key_of(interval.owner, by)];
     sum.cost += cost;
     sum.device_time = sum.device_time + held;
   }
+  std::map<std::string, CostReport::Row> rows;
+  for (const auto& [key, sum] : groups) rows[key] = {key, sum.cost.floor(), sum.device_time};
+  divide(models, tokens, rows);
   CostReport report;
-  for (const auto& [key, sum] : groups) {
-    report.rows.push_back({key, sum.cost.floor(), sum.device_time});
-    report.allocated = report.allocated + report.rows.back().cost;
+  for (auto& [key, row] : rows) {
+    report.allocated = report.allocated + row.cost;
+    row.key = key;
+    report.rows.push_back(std::move(row));
   }
   std::stable_sort(report.rows.begin(), report.rows.end(),
                    [](const auto& a, const auto& b) { return a.cost > b.cost; });

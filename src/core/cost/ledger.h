@@ -34,8 +34,12 @@ struct CostInterval {
   PricedAmounts holds;
 };
 
-enum class CostDimension { kQueue, kTenant, kModel, kJob };
+/// `kConsumer`: tenants, where what a model cost is divided among those who asked it.
+enum class CostDimension { kQueue, kTenant, kModel, kJob, kConsumer };
 std::optional<CostDimension> cost_dimension(std::string_view name);
+
+/// Tokens in and out together, by (tenant, model).
+using TokensOfModels = std::map<std::pair<std::string, std::string>, int64_t>;
 
 /// What a span of time cost. allocated + idle + overhead = total, in whole micro-units.
 struct CostReport {
@@ -62,8 +66,10 @@ class CostLedger {
   /// An end that is earlier than the start counts as none held.
   void on_end(const std::string& pod_uid, Time start, Time end);
 
-  /// Of [from, to), by one dimension. `tokens` of nothing: see `cost_per_million_tokens`.
-  CostReport report(const PriceList& prices, CostDimension by, Time from, Time to) const;
+  /// Of [from, to), by one dimension. By `kConsumer` a model that had `tokens` is paid by their
+  /// tenants in proportion, to the last micro-unit, and everything else by its own tenant.
+  CostReport report(const PriceList& prices, CostDimension by, Time from, Time to,
+                    const TokensOfModels& tokens = {}) const;
   /// What an owner's queue, tenant, ... cost in [from, to).
   Money spent(const PriceList& prices, CostDimension by, const std::string& key, Time from,
               Time to) const;

@@ -114,6 +114,8 @@ struct TaskUpsert {
   bool restartable = false;
   bool backfilled = false;
   int32_t priority = 0;
+  /// Of a task on its own, see Gang::growth_micro.
+  int64_t growth_micro = kNotGrowth;
   ShapeSpec shape{};
   std::vector<std::pair<std::string, std::string>> labels{};
   Time created{};
@@ -144,6 +146,20 @@ struct QueueUsage {
   bool operator==(const QueueUsage&) const = default;
 };
 
+/// How many of the tasks that it selects may be stopped now so that others gain by it: a
+/// PodDisruptionBudget.
+struct DisruptionBudgetUpsert {
+  std::string name{};  ///< `namespace/budget`
+  std::string ns{};
+  BasicTerm<std::string> selector{};  ///< of the tasks' labels; empty: all of the namespace
+  int64_t allowed = 0;
+  bool operator==(const DisruptionBudgetUpsert&) const = default;
+};
+struct DisruptionBudgetRemove {
+  std::string name{};
+  bool operator==(const DisruptionBudgetRemove&) const = default;
+};
+
 /// How long an owner's work took, as it was kept: read when Berth starts.
 struct OwnerDurations {
   std::string owner{};
@@ -157,6 +173,14 @@ struct BindDone {
   std::string task{};
   bool ok = true;
   bool operator==(const BindDone&) const = default;
+};
+
+/// Work of a queue that takes turns on devices: see core/preemption/turns.h.
+struct RoundsPolicy {
+  std::string policy{};  ///< of time_slicing_policies(); empty: nobody takes turns
+  Duration length = Duration::hours(1);
+  Duration restart_cost = Duration::minutes(1);  ///< of a gang's own time, at each start
+  bool operator==(const RoundsPolicy&) const = default;
 };
 
 /// Configuration.
@@ -175,6 +199,7 @@ struct PolicySet {
   Duration usage_half_life{};
   /// Restartable tasks may be moved for a gang that they keep from starting.
   bool consolidate = false;
+  RoundsPolicy rounds{};
   bool operator==(const PolicySet&) const = default;
 };
 
@@ -191,8 +216,9 @@ struct Tick {
   bool operator==(const Tick&) const = default;
 };
 
-using Event = std::variant<Tick, NodeUpsert, NodeRemove, UsageWindow, QueueUpsert, QueueRemove,
-                           GangUpsert, GangRemove, TaskUpsert, TaskRemove, BindDone, PolicySet,
-                           PlanCommit, QueueUsage, OwnerDurations>;
+using Event =
+    std::variant<Tick, NodeUpsert, NodeRemove, UsageWindow, QueueUpsert, QueueRemove, GangUpsert,
+                 GangRemove, TaskUpsert, TaskRemove, BindDone, PolicySet, PlanCommit, QueueUsage,
+                 OwnerDurations, DisruptionBudgetUpsert, DisruptionBudgetRemove>;
 
 }  // namespace berth::core

@@ -22,6 +22,8 @@ std::string_view to_string(EvictReason reason) {
       return "Oversubscribed";
     case EvictReason::kBudget:
       return "Budget";
+    case EvictReason::kTurn:
+      return "Turn";
   }
   return "";
 }
@@ -56,6 +58,10 @@ std::string_view to_string(ReasonCode code) {
       return "DisruptionBudget";
     case ReasonCode::kBudget:
       return "Budget";
+    case ReasonCode::kGrowth:
+      return "Growth";
+    case ReasonCode::kTurn:
+      return "Turn";
   }
   return "";
 }

@@ -30,6 +30,7 @@ enum class EvictReason : uint8_t {
   kNodeGone,        ///< its node is no longer there
   kOversubscribed,  ///< the node has fewer devices than it gave out
   kBudget,          ///< its queue's budget is spent
+  kTurn,            ///< its turn is over, and another of its queue has the next
 };
 std::string_view to_string(EvictReason reason);
 
@@ -83,8 +84,13 @@ struct MarkBroken {
   std::optional<Time> since{};
   bool operator==(const MarkBroken&) const = default;
 };
-using Action =
-    std::variant<Bind, Evict, PersistIntent, ClearIntent, Claim, Unclaim, MarkBlocked, MarkBroken>;
+/// Turns are given now, and not again before a round has passed.
+struct BeginRound {
+  Time at{};
+  bool operator==(const BeginRound&) const = default;
+};
+using Action = std::variant<Bind, Evict, PersistIntent, ClearIntent, Claim, Unclaim, MarkBlocked,
+                            MarkBroken, BeginRound>;
 
 /// Why a task or gang waits. One gang can have several.
 enum class ReasonCode : uint8_t {
@@ -102,6 +108,8 @@ enum class ReasonCode : uint8_t {
   kProtected,         ///< it may take devices back once their holders' protection ends
   kDisruptionBudget,  ///< a disruption budget delays the devices that it claimed
   kBudget,            ///< the budget of its queue, or of one above, is spent
+  kGrowth,            ///< beyond its service's minimum: what is worth more comes first
+  kTurn,              ///< it takes turns with others of its queue
 };
 std::string_view to_string(ReasonCode code);
 

@@ -18,13 +18,24 @@ std::vector<To> convert_all(const std::vector<From>& from, const Convert& conver
 
 // `rename` takes an empty name for none; `value` keeps it, as a label's value may be empty.
 template <class To, class From, class Rename, class Value>
+BasicExpression<To> convert(const BasicExpression<From>& e, const Rename& rename,
+                            const Value& value) {
+  return {rename(e.key), e.op, convert_all<To>(e.values, value)};
+}
+
+template <class To, class From, class Rename, class Value>
+BasicTerm<To> convert(const BasicTerm<From>& t, const Rename& rename, const Value& value) {
+  return {convert_all<BasicExpression<To>>(
+              t.all, [&](const auto& e) { return convert<To>(e, rename, value); }),
+          t.weight};
+}
+
+template <class To, class From, class Rename, class Value>
 BasicShape<To> convert(const BasicShape<From>& shape, const Rename& rename, const Value& value) {
   const auto expression = [&](const BasicExpression<From>& e) {
-    return BasicExpression<To>{rename(e.key), e.op, convert_all<To>(e.values, value)};
+    return convert<To>(e, rename, value);
   };
-  const auto term = [&](const BasicTerm<From>& t) {
-    return BasicTerm<To>{convert_all<BasicExpression<To>>(t.all, expression), t.weight};
-  };
+  const auto term = [&](const BasicTerm<From>& t) { return convert<To>(t, rename, value); };
   BasicShape<To> to;
   to.request = shape.request;
   const BasicDeviceRequest<From>& d = shape.devices;
@@ -117,7 +128,10 @@ class ShapeHasher {
 
 }  // namespace
 
-Shape intern(const ShapeSpec& spec, NameTable& names) {
+namespace {
+
+template <class Spec>
+auto interned(const Spec& spec, NameTable& names) {
   const auto value = [&](const std::string& text) { return names.intern(text); };
   const auto rename = [&](const std::string& text) {
     return text.empty() ? NameId{} : value(text);
@@ -125,9 +139,28 @@ Shape intern(const ShapeSpec& spec, NameTable& names) {
   return convert<NameId>(spec, rename, value);
 }
 
-ShapeSpec spell(const Shape& shape, const NameTable& names) {
+template <class Interned>
+auto spelled(const Interned& interned, const NameTable& names) {
   const auto text = [&](NameId id) { return std::string(names.text(id)); };
-  return convert<std::string>(shape, text, text);
+  return convert<std::string>(interned, text, text);
+}
+
+}  // namespace
+
+Shape intern(const ShapeSpec& spec, NameTable& names) {
+  return interned(spec, names);
+}
+
+ShapeSpec spell(const Shape& shape, const NameTable& names) {
+  return spelled(shape, names);
+}
+
+Term intern(const BasicTerm<std::string>& term, NameTable& names) {
+  return interned(term, names);
+}
+
+BasicTerm<std::string> spell(const Term& term, const NameTable& names) {
+  return spelled(term, names);
 }
 
 Taint intern(const BasicTaint<std::string>& taint, NameTable& names) {

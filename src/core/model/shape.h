@@ -177,6 +177,8 @@ Shape intern(const ShapeSpec& spec, NameTable& names);
 ShapeSpec spell(const Shape& shape, const NameTable& names);
 Taint intern(const BasicTaint<std::string>& taint, NameTable& names);
 BasicTaint<std::string> spell(const Taint& taint, const NameTable& names);
+Term intern(const BasicTerm<std::string>& term, NameTable& names);
+BasicTerm<std::string> spell(const Term& term, const NameTable& names);
 
 /// Independent of the order in which names were interned.
 uint64_t hash_of(const Shape& shape, const NameTable& names);

@@ -20,7 +20,8 @@ void add(Hash& hash, const Resources& r) {
 
 // Entities are summed, so that neither slots nor the order of interning matter.
 uint64_t State::hash() const {
-  uint64_t sum = Hash().add(hash_time(now_)).add(policy_.profile).value();
+  uint64_t sum =
+      Hash().add(hash_time(now_)).add(hash_time(round_begun_)).add(policy_.profile).value();
   for (const Node& node : nodes_) {
     if (node.name.empty()) continue;
     Hash hash;
@@ -74,6 +75,7 @@ uint64_t State::hash() const {
     hash.add(static_cast<uint64_t>(gang.priority)).add(hash_time(gang.created));
     hash.add(hash_time(gang.blocked)).add(hash_time(gang.below_min_since));
     hash.add(hash_time(gang.deadline)).add(gang.tasks.size());
+    hash.add(static_cast<uint64_t>(gang.growth_micro));
     for (const Placement& member : gang.intent)
       hash.add(task(member.task).name).add(node(member.node).name).add(member.devices);
     sum += hash.value();
@@ -108,6 +110,8 @@ uint64_t State::hash() const {
     for (int64_t each : past.milliseconds) hash.add(static_cast<uint64_t>(each));
     sum += hash.value();
   }
+  for (const DisruptionBudget& budget : disruption_budgets_)
+    sum += Hash().add(budget.name).add(static_cast<uint64_t>(budget.allowed)).value();
   for (const HeldClaim& claim : claims_) {
     Hash hash;
     hash.add(gang(claim.gang).name).add(claim.reservation).add(hash_time(claim.expires));
@@ -171,7 +175,10 @@ TaskUpsert State::describe(TaskId id) const {
   event.ns = names_.text(t.ns);
   if (t.gang.valid()) {
     const std::string& gang_name = gang(t.gang).name;
-    if (gang_name != t.name) event.gang = gang_name;
+    if (gang_name != t.name)
+      event.gang = gang_name;
+    else
+      event.growth_micro = gang(t.gang).growth_micro;
     event.queue = names_.text(gang(t.gang).wanted_queue);
   }
   event.managed = t.managed;
@@ -218,6 +225,10 @@ std::vector<Event> State::snapshot() const {
     events.push_back(OwnerDurations{*owner, past.milliseconds, past.queue});
   }
 
+  for (const DisruptionBudget& budget : disruption_budgets_)
+    events.push_back(DisruptionBudgetUpsert{budget.name, std::string(names_.text(budget.ns)),
+                                            core::spell(budget.selector, names_), budget.allowed});
+
   UsageWindow window;
   for (uint32_t i = 0; i < nodes_.size(); ++i) {
     const Node& n = nodes_[i];
@@ -263,6 +274,7 @@ std::vector<Event> State::snapshot() const {
     if (!marks.actions.empty()) events.push_back(std::move(marks));
   }
   PlanCommit held;
+  if (round_begun_.ns != 0) held.actions.push_back(BeginRound{round_begun_});
   for (const HeldClaim& claim : claims_) {
     Claim action{gang(claim.gang).name, claim.reservation, {}, claim.expires, claim.start};
     for (const Placement& member : claim.members) action.members.push_back(spell(member));

@@ -31,6 +31,20 @@ QueueId State::find_queue(std::string_view name) const {
   return queue_ids_.find(name, [this](QueueId id) -> std::string_view { return queue(id).name; });
 }
 
+void State::on(const DisruptionBudgetUpsert& event) {
+  on(DisruptionBudgetRemove{event.name});
+  const auto at =
+      std::lower_bound(disruption_budgets_.begin(), disruption_budgets_.end(), event.name,
+                       [](const DisruptionBudget& b, const std::string& n) { return b.name < n; });
+  disruption_budgets_.insert(at, {event.name, names_.intern(event.ns),
+                                  core::intern(event.selector, names_), event.allowed});
+}
+
+void State::on(const DisruptionBudgetRemove& event) {
+  std::erase_if(disruption_budgets_,
+                [&](const DisruptionBudget& budget) { return budget.name == event.name; });
+}
+
 ShapeId State::intern(const ShapeSpec& spec) {
   Shape shape = core::intern(spec, names_);
   const uint64_t hash = hash_of(shape, names_);

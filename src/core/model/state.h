@@ -37,6 +37,14 @@ struct HeldClaim {
   bool lifted = false;  ///< for the moment it keeps nobody out (only within a Trial)
 };
 
+/// See DisruptionBudgetUpsert.
+struct DisruptionBudget {
+  std::string name;
+  NameId ns;
+  Term selector;
+  int64_t allowed = 0;
+};
+
 /// Everything that decisions depend on. `apply` is the only lasting mutation; a Trial makes moves
 /// that are undone. Reads are plain. One thread.
 ///
@@ -93,6 +101,10 @@ class State {
   /// What healthy, idle or used devices, CPUs and memory there are on nodes that take work.
   const Usage& capacity() const { return capacity_; }
   std::span<const HeldClaim> claims() const { return claims_; }
+  /// When turns were given last (BeginRound); 0: never.
+  Time round_begun() const { return round_begun_; }
+  /// In the order of their names.
+  std::span<const DisruptionBudget> disruption_budgets() const { return disruption_budgets_; }
   const DurationMemory& durations() const { return durations_; }
   /// How long this task takes: as its owner said, else as the owner's past work took.
   std::optional<DurationBelief> duration_of(const Task& task) const;
@@ -144,6 +156,8 @@ class State {
   void on(const PlanCommit& event);
   void on(const QueueUsage& event);
   void on(const OwnerDurations& event);
+  void on(const DisruptionBudgetUpsert& event);
+  void on(const DisruptionBudgetRemove& event);
   void on_action(const Bind& action, uint64_t plan);
   void on_action(const Evict& action, uint64_t plan);
   void on_action(const PersistIntent& action, uint64_t plan);
@@ -152,6 +166,7 @@ class State {
   void on_action(const Unclaim& action, uint64_t plan);
   void on_action(const MarkBlocked& action, uint64_t plan);
   void on_action(const MarkBroken& action, uint64_t plan);
+  void on_action(const BeginRound& action, uint64_t plan);
 
   // Accounting: what a task holds of its node and charges to its queues.
   void attach(TaskId id);
@@ -221,7 +236,9 @@ class State {
   std::vector<Accelerator> accelerators_;
   Usage capacity_;
   std::vector<HeldClaim> claims_;
+  std::vector<DisruptionBudget> disruption_budgets_;
   DurationMemory durations_;
+  Time round_begun_;
 
   std::vector<NodeId> changes_;
   uint64_t change_base_ = 0;

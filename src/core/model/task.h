@@ -61,6 +61,9 @@ struct Placement {
 /// The minimum of a gang that tasks name and nobody declared yet.
 inline constexpr uint32_t kUndeclared = UINT32_MAX;
 
+/// What a task is worth that is no growth of a service.
+inline constexpr int64_t kNotGrowth = -1;
+
 /// Tasks that start together, all or nothing. A task without a gang of its own is one of size one.
 struct Gang {
   std::string name{};  ///< `namespace/group`, or the task's own name
@@ -72,6 +75,9 @@ struct Gang {
   int32_t priority = 0;   ///< of the whole; its tasks' where nothing else is said
   uint32_t min = 1;       ///< all or nothing up to here
   uint32_t max = 1;       ///< growth up to here, one task at a time
+  /// Of a task on its own that is a replica beyond its service's minimum: the objective misses that
+  /// it avoids, in millionths a device-second.
+  int64_t growth_micro = kNotGrowth;
   NameId topology_key{};  ///< all members in one domain of this label; may be none
   bool topology_required = false;
   Time created{};          ///< its age counts from here, also after a preemption
@@ -86,6 +92,8 @@ struct Gang {
   /// What was persisted before the first bind and is not yet carried out: empty once it is.
   std::vector<Placement> intent{};
   uint64_t plan = 0;  ///< the id of the plan that the intent belongs to
+
+  bool is_growth() const { return growth_micro != kNotGrowth; }
 
   /// Is there anything about it to decide? Else it runs with all it has, or is not there.
   bool open() const {

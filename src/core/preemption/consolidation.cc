@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/placement/gang.h"
+#include "core/preemption/disruptions.h"
 #include "core/preemption/victims.h"
 
 namespace berth::core {
@@ -18,12 +19,14 @@ struct Movable {
 
 class Moves {
  public:
-  Moves(State& state, Trial& trial, Placer& placer, const Entitlements& entitlements, GangId gang,
-        std::span<const TaskId> tasks, const ConsolidationBounds& bounds)
+  Moves(State& state, Trial& trial, Placer& placer, const Entitlements& entitlements,
+        const Disruptions& disruptions, GangId gang, std::span<const TaskId> tasks,
+        const ConsolidationBounds& bounds)
       : state_(state),
         trial_(trial),
         placer_(placer),
         entitlements_(entitlements),
+        disruptions_(disruptions),
         gang_(gang),
         tasks_(tasks),
         bounds_(bounds) {}
@@ -56,6 +59,7 @@ class Moves {
     if (gang.tasks.size() != 1 || !gang.queue.valid() || task.gang == gang_) return false;
     const Gang& mine = state_.gang(gang_);
     if (gang.queue == mine.queue && gang.priority > mine.priority) return false;
+    if (!disruptions_.allow(gang.tasks)) return false;
     return state_.now() >= task.started + state_.queue(gang.queue).times.protection;
   }
 
@@ -121,7 +125,7 @@ class Moves {
       found.cost += each->cost;
     }
     trial_.rollback(mark);
-    if (!settled) return std::nullopt;
+    if (!settled || !disruptions_.allow(found.moved)) return std::nullopt;
     return found;
   }
 
@@ -129,6 +133,7 @@ class Moves {
   Trial& trial_;
   Placer& placer_;
   const Entitlements& entitlements_;
+  const Disruptions& disruptions_;
   GangId gang_;
   std::span<const TaskId> tasks_;
   ConsolidationBounds bounds_;
@@ -138,7 +143,8 @@ class Moves {
 }  // namespace
 
 std::optional<Consolidation> find_consolidation(State& state, Trial& trial, Placer& placer,
-                                                const Entitlements& entitlements, GangId gang,
+                                                const Entitlements& entitlements,
+                                                const Disruptions& disruptions, GangId gang,
                                                 std::span<const TaskId> tasks, Duration wait,
                                                 const ConsolidationBounds& bounds) {
   int64_t devices = 0;
@@ -147,7 +153,7 @@ std::optional<Consolidation> find_consolidation(State& state, Trial& trial, Plac
     devices += std::max<int64_t>(1, int64_t{request.count} * std::max<int>(1, request.milli));
   }
   const int64_t gain = wait.to_milliseconds() * devices / 1000;
-  return Moves(state, trial, placer, entitlements, gang, tasks, bounds).find(gain);
+  return Moves(state, trial, placer, entitlements, disruptions, gang, tasks, bounds).find(gain);
 }
 
 }  // namespace berth::core

@@ -6,6 +6,7 @@
 
 #include "core/model/trial.h"
 #include "core/placement/placer.h"
+#include "core/preemption/disruptions.h"
 #include "core/sharing/entitlement.h"
 
 namespace berth::core {
@@ -30,11 +31,13 @@ struct ConsolidationBounds {
 /// checkpoint) and the time that a move takes, devices times time each.
 ///
 /// Movable is what runs alone (not as a member of a gang), restartable and preemptible, longer than
-/// its queue's protection, and of lower or equal priority or in another queue. Nodes are tried in
+/// its queue's protection, of lower or equal priority or in another queue, and no more of what a
+/// disruption budget selects than it allows. Nodes are tried in
 /// the order of what emptying them would cost for each device that they would then have idle; then
 /// by name. Work stops after so many nodes and moves, never on time. The trial is left as it was.
 std::optional<Consolidation> find_consolidation(State& state, Trial& trial, Placer& placer,
-                                                const Entitlements& entitlements, GangId gang,
+                                                const Entitlements& entitlements,
+                                                const Disruptions& disruptions, GangId gang,
                                                 std::span<const TaskId> tasks, Duration wait,
                                                 const ConsolidationBounds& bounds = {});
 

@@ -40,8 +40,9 @@ class Search {
   }
 
  private:
-  void vacate(const Unit& unit) {
-    for (TaskId task : unit.victim.tasks) trial_.vacate(task);
+  void vacate(size_t unit) {
+    above_fair_share_[unit] = yielding_.is_above_fair_share(units_[unit]);
+    for (TaskId task : units_[unit].victim.tasks) trial_.vacate(task);
   }
 
   bool any_reclaimed(const std::vector<size_t>& units) const {
@@ -49,19 +50,18 @@ class Search {
                        [&](size_t i) { return units_[i].victim.reason == EvictReason::kReclaim; });
   }
 
-  /// With what the gang would really be charged: is the queue that was compared with each victim's
-  /// still entitled to it?
+  /// With what the gang would really be charged (before it is placed, a share by memory counts as
+  /// next to nothing): is the queue that was compared with each victim's still entitled to it, if
+  /// only by its fair share?
   bool keeps_its_claim(const std::vector<size_t>& units, const Usage& charged) const {
     const QueueId own = state_.gang(gang_).queue;
-    QueueId checked;
-    for (size_t i : units) {
-      if (units_[i].victim.reason != EvictReason::kReclaim) continue;
+    return std::all_of(units.begin(), units.end(), [&](size_t i) {
+      if (units_[i].victim.reason != EvictReason::kReclaim) return true;
       const QueueId mine = entitlements_.below_common_ancestor(own, units_[i].queue).first;
-      if (mine == checked) continue;
-      if (entitlements_.standing(mine, charged) < yielding_.standing_of(mine)) return false;
-      checked = mine;
-    }
-    return true;
+      const Entitlements::Standing standing = entitlements_.standing(mine, charged);
+      return standing == Entitlements::Standing::kGuarantee ||
+             (standing == Entitlements::Standing::kFairShare && above_fair_share_[i]);
+    });
   }
 
   /// Does the gang fit now, and does its claim hold for the kinds that it got?
@@ -79,7 +79,7 @@ class Search {
 
   std::vector<Placement> fit_without(const std::vector<size_t>& units) {
     const size_t mark = trial_.mark();
-    for (size_t unit : units) vacate(units_[unit]);
+    for (size_t unit : units) vacate(unit);
     std::vector<Placement> placed = fit(units);
     trial_.rollback(mark);
     return placed;
@@ -108,7 +108,7 @@ class Search {
       if (unit) {
         taken[*unit] = true;
         order.push_back(*unit);
-        vacate(units_[*unit]);
+        vacate(*unit);
       }
       if (order.empty()) break;
       if (!unit || order.size() >= next_try) {
@@ -219,7 +219,7 @@ class Search {
     bool all = true;
     for (size_t i : units) {
       all = all && yielding_.may_yield(units_[i], ignore_protection);
-      if (all) vacate(units_[i]);
+      if (all) vacate(i);
     }
     std::vector<Placement> placed;
     if (all) placed = fit(units);
@@ -290,6 +290,8 @@ class Search {
   std::span<const TaskId> tasks_;
   const Yielding yielding_;
   const std::vector<Unit>& units_ = yielding_.units();
+  /// By unit: was its queue above its fair share when it was last tried without it?
+  std::vector<bool> above_fair_share_ = std::vector<bool>(units_.size(), false);
 };
 
 }  // namespace

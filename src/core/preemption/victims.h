@@ -51,12 +51,13 @@ struct PreemptionResult {
 ///
 /// Order: other queues before the own; of those the one furthest above its entitlement, as it is
 /// after the victims chosen so far, and within it likewise down to a leaf; then lower priority,
-/// growth before whole gangs, least lost work (time since the last checkpoint, capped, times
-/// devices), the youngest, name. They are taken in this order until the gang fits, and then given
-/// back, the last chosen first, as long as it still fits: dropping any one of those that are left
-/// would leave it without a place. Where only lost work told them apart (whole gangs of one queue
-/// and priority), a set of others that loses less together is looked for, and also where none was
-/// found because who went first left the queue nothing that it borrowed (`cheapest_set`).
+/// growth before whole gangs, the growth that is worth least first, least lost work (time since the
+/// last checkpoint, capped, times devices), the youngest, name. They are taken in this order until
+/// the gang fits, and then given back, the last chosen first, as long as it still fits: dropping
+/// any one of those that are left would leave it without a place. Where only lost work told them
+/// apart (whole gangs of one queue and priority), a set of others that loses less together is
+/// looked for, and also where none was found because who went first left the queue nothing that it
+/// borrowed (`cheapest_set`).
 PreemptionResult find_victims(State& state, Trial& trial, Placer& placer,
                               const Entitlements& entitlements, GangId gang,
                               std::span<const TaskId> tasks);

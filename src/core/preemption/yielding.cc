@@ -12,7 +12,8 @@ bool can_stop(const Task& task) {
 }
 
 auto key_of(const State& state, const Unit& unit) {
-  return std::tuple(unit.priority, !unit.victim.growth, unit.lost, -unit.started.ns,
+  const int64_t worth = state.gang(unit.victim.gang).growth_micro;
+  return std::tuple(unit.priority, !unit.victim.growth, worth, unit.lost, -unit.started.ns,
                     std::string_view(state.gang(unit.victim.gang).name),
                     unit.victim.tasks.front().value);
 }
@@ -113,7 +114,7 @@ void Yielding::add_gang(GangId id, bool own) {
     for (size_t i = holding.size(); i > keep; --i) add_unit(gang, id, {holding[i - 1]}, true, own);
     holding.resize(keep);
   }
-  add_unit(gang, id, std::move(holding), false, own);
+  add_unit(gang, id, std::move(holding), gang.is_growth(), own);
 }
 
 void Yielding::collect() {
@@ -157,6 +158,12 @@ Entitlements::Standing Yielding::standing_of(QueueId mine) const {
   return known == standings_.end() ? Entitlements::Standing::kNone : known->second;
 }
 
+bool Yielding::is_above_fair_share(const Unit& unit) const {
+  const QueueId theirs =
+      entitlements_.below_common_ancestor(state_.gang(gang_).queue, unit.queue).second;
+  return entitlements_.excess(theirs) > 1e-9;
+}
+
 bool Yielding::may_yield(const Unit& unit, bool ignore_protection) const {
   if (!ignore_protection && unit.protected_until > state_.now()) return false;
   if (unit.own || unit.backfilled) return true;
@@ -164,8 +171,7 @@ bool Yielding::may_yield(const Unit& unit, bool ignore_protection) const {
       entitlements_.below_common_ancestor(state_.gang(gang_).queue, unit.queue);
   const Entitlements::Standing standing = standing_of(mine);
   if (standing == Entitlements::Standing::kNone) return false;
-  if (standing == Entitlements::Standing::kFairShare && entitlements_.excess(theirs) <= 1e-9)
-    return false;
+  if (standing == Entitlements::Standing::kFairShare && !is_above_fair_share(unit)) return false;
   // Borrowed all the way down: inside no guarantee between the common ancestor and the leaf.
   for (QueueId at = unit.queue;; at = state_.queue(at).parent) {
     const bool borrowed =

@@ -9,7 +9,8 @@
 
 namespace berth::core {
 
-/// What could yield together. A gang's growth stands before its minimum in the list of units.
+/// What could yield together: a gang's minimum, one task of its growth, or a service's replica
+/// beyond its minimum. A gang's growth stands before its minimum in the list of units.
 struct Unit {
   Victim victim;
   QueueId queue;
@@ -47,6 +48,8 @@ class Yielding {
   Entitlements::Standing standing_of(QueueId mine) const;
   /// May this unit yield now?
   bool may_yield(const Unit& unit, bool ignore_protection) const;
+  /// Has its queue, compared with the gang's below their common ancestor, more than its fair share?
+  bool is_above_fair_share(const Unit& unit) const;
   /// Not growth, and of a gang that has none.
   bool is_whole_gang(size_t unit) const;
   /// The next to yield of those that are not taken: an index into units(), or none.

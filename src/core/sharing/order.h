@@ -9,13 +9,15 @@
 
 namespace berth::core {
 
-/// In a queue: higher priority first, then the older, then by name.
+/// In a queue: higher priority first, then what is no service's growth, then the growth that is
+/// worth more, then the older, then by name.
 bool serves_before(const Gang& a, const Gang& b);
 
-/// Whose turn it is, one gang at a time. From the roots down, of siblings that have gangs left: the
-/// one whose guarantee (for what its next gang asks) is emptiest, if it is not full; else the one
-/// with least dominant share for its weight, then with least past use (where that counts), then by
-/// name. Each turn looks at what queues have by then, so what was placed a moment ago counts.
+/// Whose turn it is, one gang at a time. From the roots down, of siblings that have gangs left:
+/// last, the one that has only services' growth left, beyond its guarantee and fair share; before,
+/// the one whose guarantee (for what its next gang asks) is emptiest, if it is not full; else the
+/// one with least dominant share for its weight, then with least past use (where that counts), then
+/// by name. Each turn looks at what queues have by then, so what was placed a moment ago counts.
 class ServiceOrder {
  public:
   ServiceOrder(const State& state, const Entitlements& entitlements,
@@ -28,8 +30,10 @@ class ServiceOrder {
   struct Line {
     std::vector<GangId> gangs;  ///< a leaf's, in order
     size_t at = 0;
-    size_t left = 0;  ///< in the queue's whole subtree
+    size_t left = 0;           ///< in the queue's whole subtree
+    size_t left_minimums = 0;  ///< of these, those that are no service's growth
   };
+  bool is_late_growth(QueueId queue) const;
   QueueId choose(std::span<const QueueId> siblings) const;
   GangId head(QueueId queue) const;
 

@@ -11,6 +11,7 @@ constexpr double kCalibration = 0.05;  ///< weight of a new answer
 }  // namespace
 
 bool AnswerTimes::within(const Objective& objective) const {
+  if (objective.latency && total > *objective.latency) return false;
   if (first_token) {
     return (!objective.ttft || *first_token <= *objective.ttft) &&
            (!objective.tpot || !per_token || *per_token <= *objective.tpot);
@@ -36,7 +37,7 @@ void DemandMeter::on_level(Time now, int served, size_t waiting) {
 }
 
 void DemandMeter::on_answer(int64_t estimated_tokens, int64_t input_tokens, int64_t output_tokens,
-                            const std::optional<core::ServedRequest>& served) {
+                            std::optional<documents::ServedRequest> served) {
   demand_.sample.ended += 1;
   demand_.sample.output_tokens += static_cast<double>(output_tokens);
   if (estimated_tokens > 0 && input_tokens > 0) {
@@ -44,7 +45,8 @@ void DemandMeter::on_answer(int64_t estimated_tokens, int64_t input_tokens, int6
     const double weight = std::exchange(calibrated_, true) ? kCalibration : 1;
     tokens_per_estimate_ += weight * (ratio - tokens_per_estimate_);
   }
-  if (served && demand_.served.size() < documents::kMostServed) demand_.served.push_back(*served);
+  if (served && demand_.served.size() < documents::kMostServed)
+    demand_.served.push_back(*std::move(served));
 }
 
 documents::ModelDemand DemandMeter::take(Time now) {

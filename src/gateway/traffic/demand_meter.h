@@ -9,8 +9,9 @@ namespace berth::gateway {
 
 /// What is asked of a model's answers; what is not set is not asked.
 struct Objective {
-  std::optional<Duration> ttft;  ///< to the first token
-  std::optional<Duration> tpot;  ///< mean gap between tokens after it
+  std::optional<Duration> ttft;          ///< to the first token
+  std::optional<Duration> tpot;          ///< mean gap between tokens after it
+  std::optional<Duration> latency = {};  ///< to the last token
 
   bool operator==(const Objective&) const = default;
 };
@@ -34,7 +35,7 @@ class DemandMeter {
   /// From now on so many are served, and so many wait.
   void on_level(Time now, int served, size_t waiting);
   void on_answer(int64_t estimated_tokens, int64_t input_tokens, int64_t output_tokens,
-                 const std::optional<core::ServedRequest>& served);
+                 std::optional<documents::ServedRequest> served);
   void on_missed() { demand_.sample.missed += 1; }
 
   /// All but the model's name and `held`; begins anew.

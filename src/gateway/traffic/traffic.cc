@@ -131,15 +131,19 @@ void Traffic::end(Model& model, const Tenant& tenant, const core::Dispatch& disp
   std::vector<Wake> wakes;
   {
     const std::lock_guard lock(mutex_);
-    std::optional<core::ServedRequest> served = end.served;
-    if (served)
-      served->in_flight = (dispatch.in_flight + model.dispatcher.in_flight(dispatch.replica)) / 2.0;
+    std::optional<documents::ServedRequest> served;
+    if (end.served) {
+      const auto& upstream = model.replicas[dispatch.replica.index()];
+      served = {*end.served, upstream ? upstream->pod : ""};
+      served->request.in_flight =
+          (dispatch.in_flight + model.dispatcher.in_flight(dispatch.replica)) / 2.0;
+    }
     model.dispatcher.on_end(dispatch, end.use.input_tokens, end.use.output_tokens, output_charged,
                             now);
     record(model, tenant, end);
     if (end.outcome == core::Outcome::kAnswered)
       model.demand.on_answer(dispatch.request.input_tokens, end.use.input_tokens,
-                             end.use.output_tokens, served);
+                             end.use.output_tokens, std::move(served));
     collect(model, now, wakes);
   }
   send(std::move(wakes));

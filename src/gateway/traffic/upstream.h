@@ -18,6 +18,7 @@ struct Upstream {
   std::string authority = {};  ///< for the Host field
   int max_in_flight = 64;
   std::string health_path = {};  ///< empty: the gateway's
+  std::string pod = {};          ///< `namespace/name`; empty: not known
 
   uint64_t identity() const;
   /// What connections may be shared by.

@@ -23,6 +23,8 @@ using objects::find_string;
 // Model servers' images are tens of gigabytes.
 constexpr Duration kCopyTimeout = Duration::hours(4);
 constexpr Duration kAskTimeout = Duration::seconds(30);
+/// How skopeo tells a registry's image from others.
+constexpr std::string_view kRegistry = "docker://";
 constexpr char kDamaged[] = "the file is damaged or cut off: save or copy it again";
 
 Result<Json> parse_object(std::string_view text, const std::string& where) {
@@ -161,13 +163,13 @@ Error read_skopeo_error(std::string_view message, const std::string& source) {
     text = plain;
   }
   Error error{ErrorCode::kUnavailable, text, source, ""};
-  if (!source.starts_with("docker://")) {
+  if (!source.starts_with(kRegistry)) {
     error.code = ErrorCode::kInvalid;
     error.fix = kDamaged;
   } else if (mentions(text, {"unauthorized", "denied", "authentication required"})) {
     error.code = ErrorCode::kNotFound;
     error.fix = "check the name, or log in to the registry and give Berth the auth file";
-  } else if (mentions(text, {"manifest unknown", "name unknown", "not found", "404"})) {
+  } else if (mentions(text, {"manifest unknown", "name unknown", "not found", "404 ("})) {
     error.code = ErrorCode::kNotFound;
     error.fix = "check the name and the tag";
   } else if (mentions(text, {"no space left"})) {
@@ -178,6 +180,10 @@ Error read_skopeo_error(std::string_view message, const std::string& source) {
         "`berth image import`";
   }
   return error;
+}
+
+ImageSource registry_source(const ImageReference& reference) {
+  return {.transport = std::string(kRegistry) + reference.to_pull()};
 }
 
 Result<ImageSource> recognise_image(const std::string& path) {
@@ -222,7 +228,7 @@ Result<UnpackedImage> fetch_and_unpack(const ImageSource& source, const Registry
   std::vector<std::string> argv = skopeo();
   argv.insert(argv.end(), {"copy", "--quiet"});
   if (insecure_registry) argv.emplace_back("--src-tls-verify=false");
-  if (source.transport.starts_with("docker://")) add_access(argv, access);
+  if (source.transport.starts_with(kRegistry)) add_access(argv, access);
   argv.insert(argv.end(), {source.transport, "oci:" + layout + ":image"});
   BERTH_TRY(const platform::ProcessResult copied, run(argv, kCopyTimeout, temporary));
   if (copied.exit_code != 0)
@@ -247,7 +253,7 @@ Result<std::string> remote_digest(const ImageReference& reference, const Registr
   argv.insert(argv.end(), {"inspect", "--raw"});
   if (reference.registry_is_loopback()) argv.emplace_back("--tls-verify=false");
   add_access(argv, access);
-  const std::string source = "docker://" + reference.to_pull();
+  const std::string source = registry_source(reference).transport;
   argv.push_back(source);
   BERTH_TRY(const platform::ProcessResult result, run(argv, kAskTimeout, ""));
   if (result.timed_out)

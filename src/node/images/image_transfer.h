@@ -15,6 +15,9 @@ struct ImageSource {
   std::string suggested_name = {};  ///< the name that the file itself gives, or empty
 };
 
+/// An image of a registry.
+ImageSource registry_source(const ImageReference& reference);
+
 /// Finds out what a file or directory holds: an archive of `docker save`, an OCI archive or an OCI
 /// layout. `kInvalid` when it is none of these or holds several images.
 Result<ImageSource> recognise_image(const std::string& path);

@@ -246,8 +246,8 @@ Result<ImageHandle> OciStore::pull(const ImageReference& reference, const ImageR
   if (present && present->source_digest == digest) return handle_of(*present, false);
   // Room is made when it is needed; what cannot be removed is no reason not to pull.
   (void)collect_garbage();
-  BERTH_TRY(Ref ref, fetch({.transport = "docker://" + reference.to_pull(), .suggested_name = ""},
-                           name, reference.registry_is_loopback(), digest, access));
+  BERTH_TRY(Ref ref, fetch(registry_source(reference), name, reference.registry_is_loopback(),
+                           digest, access));
   return handle_of(ref, true);
 }
 

@@ -73,28 +73,17 @@ Result<std::unique_ptr<Network>> Network::start(NetworkOptions options, client::
                 "install it (Debian and Ubuntu: `apt install nftables`)");
   BERTH_TRY(std::unique_ptr<CniNetwork> cni, CniNetwork::open(std::move(cni_options)));
   std::unique_ptr<Network> network(new Network(std::move(options.data_dir), std::move(cni)));
-  network->start_following(client);
+  network->follow(client);
   return network;
 }
 
-Network::~Network() {
-  stop_following();
-}
-
-void Network::start_following(client::ApiClient& client) {
-  thread_ = std::thread([this] { loop_.run(); });
-  loop_.post([this, &client] {
+void Network::follow(client::ApiClient& client) {
+  const auto begin = [this, &client] {
     proxy_ = std::make_unique<ServiceProxy>(
-        client, loop_, ServiceProxy::Options{.network = service_network()}, hosts_);
+        client, thread_.loop(), ServiceProxy::Options{.network = service_network()}, hosts_);
     proxy_->start();
-  });
-}
-
-void Network::stop_following() {
-  if (!thread_.joinable()) return;
-  loop_.post([this] { proxy_.reset(); });
-  loop_.stop();
-  thread_.join();
+  };
+  thread_.start(begin, [this] { proxy_.reset(); });
 }
 
 ServiceNetwork Network::service_network() const {
@@ -134,7 +123,7 @@ Result<PodAttachment> Network::ensure_pod_network(const PodNetworkRequest& reque
   const Json known(JsonObject{{"metadata", std::move(metadata)}, {"spec", std::move(spec)}});
   BERTH_CHECK(hosts_.put(pod.uid, pod.hosts_path, pod.ns,
                          own_host_lines(&known, pod.ns, pod.name, pod.ip)));
-  loop_.post([this, pod] {
+  thread_.post([this, pod] {
     if (proxy_) proxy_->add_pod(pod);
   });
   return attachment;
@@ -143,9 +132,9 @@ Result<PodAttachment> Network::ensure_pod_network(const PodNetworkRequest& reque
 Result<> Network::drain(const std::string& pod_uid) {
   const auto done = std::make_shared<std::promise<Result<>>>();
   std::future<Result<>> answer = done->get_future();
-  loop_.post(
-      [this, done, pod_uid] { done->set_value(proxy_ ? proxy_->drain(pod_uid) : Result<>()); });
-  // A network that is being stopped no longer answers, and has nothing to drain either.
+  if (!thread_.post(
+          [this, done, pod_uid] { done->set_value(proxy_ ? proxy_->drain(pod_uid) : Result<>()); }))
+    return fail(ErrorCode::kUnavailable, "the network has stopped", pod_uid);
   if (answer.wait_for(kDrainLimit) != std::future_status::ready)
     return fail(ErrorCode::kTimeout, "Services could not be told in time to leave the pod alone",
                 pod_uid);
@@ -154,7 +143,7 @@ Result<> Network::drain(const std::string& pod_uid) {
 
 Result<> Network::release(const std::string& pod_uid) {
   // In the loop's order, so that nothing it still does for the pod brings the file back.
-  loop_.post([this, pod_uid] {
+  thread_.post([this, pod_uid] {
     if (proxy_) proxy_->remove_pod(pod_uid);
   });
   return cni_->release(pod_uid);
@@ -175,7 +164,7 @@ Result<> Network::sweep(const std::set<std::string>& known) {
 Result<bool> Network::cleanup_all() {
   BERTH_TRY(const std::vector<std::string> pods, list());
   if (!pods.empty()) return false;
-  stop_following();
+  thread_.stop();
   platform::ProcessOptions nft;
   nft.argv = {"nft", "-f", "-"};
   nft.input = nft_removal(service_network());

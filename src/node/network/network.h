@@ -5,7 +5,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -14,7 +13,7 @@
 #include "node/network/hosts_file.h"
 #include "node/network/pod_network.h"
 #include "node/network/service_proxy.h"
-#include "platform/event_loop.h"
+#include "platform/loop_thread.h"
 
 namespace berth::node {
 
@@ -36,7 +35,6 @@ class Network final : public PodNetwork {
   /// Fails with what to install, or what is wrong with an option. `client` outlives the network.
   static Result<std::unique_ptr<Network>> start(NetworkOptions options, client::ApiClient& client);
   /// Stops following the API. Pods and Services go on as they are.
-  ~Network() override;
 
   Result<PodAttachment> ensure_pod_network(const PodNetworkRequest& request) override;
   Result<> drain(const std::string& pod_uid) override;
@@ -58,17 +56,15 @@ class Network final : public PodNetwork {
  private:
   Network(std::string data_dir, std::unique_ptr<CniNetwork> cni);
 
-  void start_following(client::ApiClient& client);
-  void stop_following();
+  void follow(client::ApiClient& client);
   ServiceNetwork service_network() const;
   std::string hosts_path(const std::string& pod_uid) const;
 
   const std::string data_dir_;
   const std::unique_ptr<CniNetwork> cni_;
   HostsFiles hosts_;
-  platform::EventLoop loop_;
-  std::unique_ptr<ServiceProxy> proxy_;  // on the loop's thread
-  std::thread thread_;
+  std::unique_ptr<ServiceProxy> proxy_;  // on the thread
+  platform::LoopThread thread_;          ///< last: it ends first
 };
 
 }  // namespace berth::node

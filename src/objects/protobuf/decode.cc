@@ -1,5 +1,6 @@
 #include "objects/protobuf/decode.h"
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "base/time.h"
 #include "objects/json_text.h"
+#include "objects/text_forms.h"
 
 namespace berth::objects {
 namespace {
@@ -98,22 +100,6 @@ class Reader {
   bool broken_ = false;
 };
 
-std::string to_base64(std::string_view bytes) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) {
-      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      text += i + j > bytes.size() ? '=' : kLetters[group >> (18 - 6 * j) & 63];
-    }
-  }
-  return text;
-}
-
 class Decoder {
  public:
   /// Null where the bytes are no message; `broken` is set then.
@@ -159,7 +145,7 @@ class Decoder {
       Json entry = zero(*field.item);
       Reader reader(item.bytes);
       while (const auto part = reader.next()) {
-        if (part->number == 1) key = part->bytes;
+        if (part->number == 1) key = text(part->bytes).get_string();
         if (part->number == 2) entry = value(*field.item, *part, depth);
       }
       broken_ = broken_ || reader.broken();
@@ -190,7 +176,7 @@ class Decoder {
   Json value(const Field& field, const Item& item, int depth) {
     switch (field.type) {
       case Type::kString:
-        return Json(item.bytes);
+        return text(item.bytes);
       case Type::kInt32:
       case Type::kInt64:
         return static_cast<int64_t>(item.integer);
@@ -199,19 +185,20 @@ class Decoder {
       case Type::kDouble: {
         double number = 0;
         std::memcpy(&number, &item.integer, sizeof number);
+        broken_ = broken_ || !std::isfinite(number);
         return number;
       }
       case Type::kBytes:
-        return Json(to_base64(item.bytes));
+        return Json(base64(item.bytes));
       case Type::kQuantity:
-        return Json(text_in(item.bytes, 1));
+        return text(text_in(item.bytes, 1));
       case Type::kTime:
       case Type::kMicroTime:
         return time(item.bytes, field.type == Type::kMicroTime);
       case Type::kDuration:
         return Json(format_duration({integer_in(item.bytes, 1)}));
       case Type::kIntOrString:
-        if (integer_in(item.bytes, 1) == 1) return Json(text_in(item.bytes, 3));
+        if (integer_in(item.bytes, 1) == 1) return text(text_in(item.bytes, 3));
         return integer_in(item.bytes, 2);
       case Type::kObject:
         if (field.object != nullptr) return message(*field.object, item.bytes, depth + 1);
@@ -225,6 +212,12 @@ class Decoder {
         break;
     }
     return nullptr;
+  }
+
+  /// What is stored is JSON, which has no other text.
+  Json text(std::string_view bytes) {
+    broken_ = broken_ || !is_utf8(bytes);
+    return Json(bytes);
   }
 
   std::string_view text_in(std::string_view bytes, uint32_t number) {
@@ -291,7 +284,10 @@ Result<Json> decode_protobuf(const Registry& registry, std::string_view body) {
   if (decoder.broken()) {
     return fail(
         ErrorCode::kInvalid,
-        fmt::format("the protobuf body is no {}: its bytes end early or nest too deep", kind_name));
+        fmt::format(
+            "the protobuf body is no {}: its bytes end early or nest too deep, its text is not "
+            "UTF-8, or a number is not finite",
+            kind_name));
   }
   object["apiVersion"] = api_version;
   object["kind"] = kind_name;

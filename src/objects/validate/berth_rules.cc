@@ -95,6 +95,18 @@ void configuration(const JsonObject& object, IssueSink& sink) {
   }
 }
 
+void time_slicing(const JsonObject& object, IssueSink& sink) {
+  const std::string_view policy = text_of(object, "policy");
+  if (policy.empty() || policy == "off") return;
+  const auto round = parse_duration(text_of(object, "round"));
+  const auto restart = parse_duration(text_of(object, "restartCost"));
+  if (round && restart && (*round <= Duration{} || *round < *restart * 2))
+    sink.add(Issue::Kind::kInvalid, "round",
+             fmt::format("rounds of {} would be lost to restarts of {}", format_duration(*round),
+                         format_duration(*restart)),
+             "give at least twice `restartCost`");
+}
+
 }  // namespace
 
 ValueRule berth_value_rule(std::string_view struct_name) {
@@ -105,6 +117,7 @@ ValueRule berth_value_rule(std::string_view struct_name) {
       {"config.v1alpha1.BerthConfiguration", configuration},
       {"config.v1alpha1.QueueDefaults", queue_times},
       {"config.v1alpha1.Price", price},
+      {"config.v1alpha1.TimeSlicing", time_slicing},
   };
   const auto at = kRules.find(struct_name);
   return at != kRules.end() ? at->second : nullptr;

@@ -62,8 +62,23 @@ void check_variants(const JsonObject& spec, IssueSink& sink) {
   }
 }
 
+/// What stands by is part of what there may be.
+void check_standby(const JsonObject& spec, IssueSink& sink) {
+  const Json* standby = member(object_of(spec, "scaling"), "standby");
+  const Json* most = member(object_of(spec, "replicas"), "max");
+  if (standby == nullptr || most == nullptr || !standby->is_int64() || !most->is_int64() ||
+      standby->get_int64() <= most->get_int64())
+    return;
+  const PathScope scope(sink.path, "scaling");
+  sink.add(
+      Issue::Kind::kInvalid, "standby",
+      fmt::format("{} is more than `replicas.max`, {}", standby->get_int64(), most->get_int64()),
+      "raise `replicas.max`, which includes them, or lower it");
+}
+
 void service_spec(const JsonObject& spec, IssueSink& sink) {
   check_variants(spec, sink);
+  check_standby(spec, sink);
   const bool fetched = text_of(object_of(spec, "model"), "uri").starts_with("hf://");
   const std::string_view kind = text_of(object_of(spec, "engine"), "kind");
   if (fetched && (kind == "llamacpp" || kind == "triton")) {

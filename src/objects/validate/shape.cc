@@ -92,12 +92,15 @@ bool fits_type(const Field& field, const Json& value) {
 
 std::string how_to_fix_type(const Field& field, const Json& value, std::string_view name) {
   const bool scalar = !value.is_object() && !value.is_array();
-  if (scalar && type_name(field) == "a string")
-    return fmt::format("put it in quotes: \"{}\"", canonical_json(value));
+  // What was written is not known here: `on` was read as true, 1.50 as 1.5.
+  if (scalar && type_name(field) == "a string") return "put it in quotes";
   if (field.type == Type::kList && field.item->type == Type::kObject && value.is_object())
     return "start its first line with `- `";
-  if (field.type == Type::kList && scalar)
+  if (field.type == Type::kList && value.is_string())
     return fmt::format("write it as [{}]", canonical_json(value));
+  if (field.type == Type::kList && scalar)
+    return type_name(*field.item) == "a string" ? "put it in brackets and quotes, as in `[\"a\"]`"
+                                                : "put it in brackets";
   if (value.is_string() &&
       (field.type == Type::kInt32 || field.type == Type::kInt64 || field.type == Type::kBool))
     return fmt::format("write it without quotes, as in `{}: {}`", name,

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <sstream>
 #include <unordered_set>
 #include <utility>
@@ -242,6 +243,13 @@ class DocumentBuilder : public YAML::EventHandler {
   bool has_value_ = false;
 };
 
+/// `path` as seen from `parent`, which it lies under.
+std::string path_below(std::string_view path, std::string_view parent) {
+  path.remove_prefix(parent.size());
+  if (path.starts_with('.')) path.remove_prefix(1);
+  return std::string(path);
+}
+
 std::unexpected<Error> bad_yaml(std::string_view file, Position at, std::string what,
                                 std::string fix) {
   return fail(ErrorCode::kInvalid, std::move(what),
@@ -264,6 +272,48 @@ std::string fix_for(std::string_view message, std::string_view text, Position at
   return {};
 }
 
+/// What a JSON text lacks that ends too early, or closes what it did not open. The parser says of
+/// it that a key is wrong, at the text's first character.
+std::optional<Refused> unclosed_json(std::string_view text) {
+  static constexpr std::string_view kSpace = " \t\r\n";
+  const size_t first = std::min(text.find_first_not_of(kSpace), text.size());
+  const size_t second = std::min(text.find_first_not_of(kSpace, first + 1), text.size());
+  if (first == text.size() || (text[first] != '{' && text[first] != '[') ||
+      (second < text.size() &&
+       std::string_view("\"{[").find(text[second]) == std::string_view::npos))
+    return std::nullopt;
+
+  std::vector<size_t> open;
+  std::string missing;  // what closes them, the innermost last
+  const auto lacks = [&](std::string_view what, size_t at, std::string fix) {
+    const Position from = position_of(text, open.back());
+    return Refused(position_of(text, at),
+                   fmt::format("not JSON: {} is missing, and `{}` at {}:{} is open", what,
+                               text[open.back()], from.line, from.column),
+                   std::move(fix));
+  };
+  for (size_t i = first; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool quoted = missing.ends_with('"');
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (!missing.empty() && c == missing.back()) {
+      missing.pop_back();
+      open.pop_back();
+    } else if (!quoted && (c == '{' || c == '[' || c == '"')) {
+      open.push_back(i);
+      missing.push_back(c == '{' ? '}' : c == '[' ? ']' : '"');
+    } else if (!quoted && (c == '}' || c == ']') && !missing.empty()) {
+      return lacks(fmt::format("`{}` stands where `{}`", c, missing.back()), i,
+                   fmt::format("add it, or remove the `{}`", c));
+    }
+  }
+  if (missing.empty()) return std::nullopt;
+  std::ranges::reverse(missing);
+  return lacks(fmt::format("the text ends where `{}`", missing), text.size(),
+               "add it, or get the whole file");
+}
+
 }  // namespace
 
 void Positions::set(std::string path, Position at) {
@@ -279,6 +329,23 @@ Position Positions::find(std::string_view path) const {
     const size_t cut = at.back() == ']' ? at.rfind('[') : at.find_last_of(".");
     at.resize(cut == std::string::npos ? 0 : cut);
   }
+}
+
+Positions Positions::below(std::string_view path) const {
+  Positions part;
+  part.set("", find(path));
+  for (auto at = by_path_.upper_bound(path); at != by_path_.end() && at->first.starts_with(path);
+       ++at)
+    if (is_under(at->first, path)) part.set(path_below(at->first, path), at->second);
+  return part;
+}
+
+YamlDocument YamlDocument::at(std::string_view path, Json part) const {
+  YamlDocument document{std::move(part), positions.below(path), {}};
+  for (const DuplicateKey& duplicate : duplicates)
+    if (is_under(duplicate.path, path))
+      document.duplicates.push_back({path_below(duplicate.path, path), duplicate.at});
+  return document;
 }
 
 Result<std::vector<YamlDocument>> parse_yaml(std::string_view text, std::string_view file) {
@@ -297,8 +364,12 @@ Result<std::vector<YamlDocument>> parse_yaml(std::string_view text, std::string_
       builder.start();
     }
   } catch (const Refused& refused) {
+    if (const auto unclosed = unclosed_json(text))
+      return bad_yaml(file, unclosed->at, unclosed->what_text, unclosed->fix);
     return bad_yaml(file, refused.at, refused.what_text, refused.fix);
   } catch (const YAML::Exception& error) {
+    if (const auto unclosed = unclosed_json(text))
+      return bad_yaml(file, unclosed->at, unclosed->what_text, unclosed->fix);
     const Position at = position(error.mark);
     return bad_yaml(file, at, "not YAML: " + error.msg, fix_for(error.msg, text, at));
   }

@@ -297,20 +297,20 @@ class BeastServer final : public HttpServer {
       : options_(std::move(options)), handler_(std::move(handler)) {}
   ~BeastServer() override { stop(); }
 
-  Result<> listen() {
+  Result<> listen(TcpListener listener) {
+    if (!listener.socket.valid() && !options_.address.empty()) {
+      BERTH_TRY(listener, TcpListener::open(options_.address, options_.port));
+    }
     try {
       if (options_.tls) {
         tls_.use_certificate_chain_file(options_.tls->certificate.string());
         tls_.use_private_key_file(options_.tls->key.string(), asio::ssl::context::pem);
         SSL_CTX_set_min_proto_version(tls_.native_handle(), TLS1_2_VERSION);
       }
-      if (!options_.address.empty()) {
-        tcp_.open(asio::ip::make_address(options_.address).is_v6() ? asio::ip::tcp::v6()
-                                                                   : asio::ip::tcp::v4());
-        tcp_.set_option(asio::socket_base::reuse_address(true));
-        tcp_.bind({asio::ip::make_address(options_.address), options_.port});
-        tcp_.listen();
-        port_ = tcp_.local_endpoint().port();
+      if (listener.socket.valid()) {
+        port_ = listener.port;
+        tcp_.assign(listener.v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(),
+                    listener.socket.release());
         asio::co_spawn(tcp_.get_executor(), accept_tcp(), asio::detached);
       }
       if (!options_.local_socket.empty()) {
@@ -323,9 +323,8 @@ class BeastServer final : public HttpServer {
         asio::co_spawn(local_.get_executor(), accept_local(), asio::detached);
       }
     } catch (const std::exception& error) {
-      return fail(ErrorCode::kUnavailable, std::string("cannot listen: ") + error.what(),
-                  options_.address + ":" + std::to_string(options_.port),
-                  "choose another address or port, or stop the process that uses it");
+      return fail(ErrorCode::kUnavailable, std::string("cannot serve: ") + error.what(),
+                  options_.local_socket.string());
     }
     for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { io_.run(); });
     return {};
@@ -426,9 +425,10 @@ class BeastServer final : public HttpServer {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options, Handler handler) {
+Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options, Handler handler,
+                                                      TcpListener listener) {
   auto server = std::make_unique<BeastServer>(std::move(options), std::move(handler));
-  BERTH_CHECK(server->listen());
+  BERTH_CHECK(server->listen(std::move(listener)));
   return server;
 }
 

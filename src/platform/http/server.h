@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "platform/http/listener.h"
 #include "platform/http/message.h"
 
 namespace berth::platform {
@@ -69,8 +70,9 @@ class HttpServer {
   /// Runs on a thread of the server and must return quickly.
   using Handler = std::function<void(std::shared_ptr<HttpExchange>)>;
 
-  /// Listens when it returns.
-  static Result<std::unique_ptr<HttpServer>> start(HttpServerOptions options, Handler handler);
+  /// Listens when it returns. What holds the address and port already is taken over.
+  static Result<std::unique_ptr<HttpServer>> start(HttpServerOptions options, Handler handler,
+                                                   TcpListener listener = {});
   virtual ~HttpServer() = default;
 
   virtual uint16_t port() const = 0;

@@ -77,26 +77,18 @@ Result<> ensure_folder(const std::filesystem::path& folder, mode_t mode) {
 }
 
 Result<FileLock> FileLock::acquire(const std::filesystem::path& file) {
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) return system_failure("open the lock", file);
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+  Fd descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!descriptor.valid()) return system_failure("open the lock", file);
+  if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
     char holder[32] = {};
-    const ssize_t size = ::read(descriptor, holder, sizeof holder - 1);
-    ::close(descriptor);
+    const ssize_t size = ::read(descriptor.get(), holder, sizeof holder - 1);
     return fail(ErrorCode::kConflict,
                 size > 0 ? fmt::format("in use by process {}", holder) : "in use", file.string());
   }
   const std::string owner = std::to_string(::getpid());
-  if (::ftruncate(descriptor, 0) != 0 || !write_all(descriptor, owner)) {
-    const auto failure = system_failure("write the lock", file);
-    ::close(descriptor);
-    return failure;
-  }
-  return FileLock(descriptor);
-}
-
-FileLock::~FileLock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (::ftruncate(descriptor.get(), 0) != 0 || !write_all(descriptor.get(), owner))
+    return system_failure("write the lock", file);
+  return FileLock(std::move(descriptor));
 }
 
 }  // namespace berth::platform

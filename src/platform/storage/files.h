@@ -3,10 +3,12 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "platform/process.h"
 
 namespace berth::platform {
 
@@ -25,13 +27,9 @@ class FileLock {
   /// kConflict when another process (or another lock of this one) holds it, naming its process id.
   static Result<FileLock> acquire(const std::filesystem::path& file);
 
-  FileLock(FileLock&& other) noexcept : descriptor_(other.descriptor_) { other.descriptor_ = -1; }
-  FileLock& operator=(FileLock&&) = delete;
-  ~FileLock();
-
  private:
-  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_;
+  explicit FileLock(Fd file) : file_(std::move(file)) {}
+  Fd file_;
 };
 
 }  // namespace berth::platform

@@ -113,6 +113,8 @@ class FirstPass {
   void on(const core::QueueRemove& queue) { change(queue); }
   void on(const core::QueueUsage& usage) { change(usage); }
   void on(const core::OwnerDurations& durations) { change(durations); }
+  void on(const core::DisruptionBudgetUpsert& budget) { change(budget); }
+  void on(const core::DisruptionBudgetRemove& budget) { change(budget); }
 
   void on(const core::GangUpsert& gang) { jobs_.on(gang, now_); }
   void on(const core::TaskUpsert& task) {

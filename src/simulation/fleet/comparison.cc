@@ -21,8 +21,9 @@ std::vector<core::RequestShape> shapes_of(const RequestLoad& workload, size_t co
 }
 
 int replicas_for_mean(const RequestLoad& workload, const core::ScaledService& service) {
-  const core::WorkRates rates = core::work_rates(*service.profile, service.shapes,
-                                                 service.objective.tpot_s, service.max_in_flight);
+  const core::WorkRates rates = core::work_rates(
+      *service.profile, service.shapes, core::planned(service.objective, service.shapes).tpot_s,
+      service.max_in_flight);
   double work_s = 0;
   for (const FleetRequest& request : workload.requests)
     work_s += rates.work_s(request.prompt_tokens, request.output_tokens);

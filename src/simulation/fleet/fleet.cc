@@ -38,9 +38,10 @@ class Fleet {
   Fleet(const FleetRun& run, const FleetScaler& scaler)
       : run_(run),
         service_(run.service),
+        planned_(core::planned(service_.objective, service_.shapes)),
         scaler_(scaler),
         requests_(run.workload->requests),
-        rates_(core::work_rates(*service_.profile, service_.shapes, service_.objective.tpot_s,
+        rates_(core::work_rates(*service_.profile, service_.shapes, planned_.tpot_s,
                                 service_.max_in_flight)),
         pool_(*service_.profile, run.workload->length_s, run.warm_up_s),
         first_token_s_(requests_.size()) {
@@ -91,7 +92,7 @@ class Fleet {
   }
   /// How long it may wait to be begun and still be in time.
   double patience_s(uint32_t id) const {
-    return service_.objective.ttft_s - rates_.prompt_s(requests_[id].prompt_tokens);
+    return planned_.ttft_s - rates_.prompt_s(requests_[id].prompt_tokens);
   }
 
   // Requests.
@@ -173,7 +174,7 @@ class Fleet {
     sample_.output_tokens += request.output_tokens;
     expected_output_ += 0.002 * (request.output_tokens - expected_output_);
     const bool in_time = ttft_s <= service_.objective.ttft_s;
-    const bool inside = in_time && tpot_s <= service_.objective.tpot_s;
+    const bool inside = service_.objective.holds(ttft_s, tpot_s, now_s - request.arrival_s);
     if (!inside) miss(id);
     if (!judged(id)) return;
     ttfts_.push_back(ttft_s);
@@ -295,6 +296,7 @@ class Fleet {
 
   const FleetRun& run_;
   const core::ScaledService& service_;
+  const core::ServingObjective planned_;
   const FleetScaler& scaler_;
   const std::vector<FleetRequest>& requests_;
   const core::WorkRates rates_;
@@ -319,7 +321,9 @@ FleetOutcome run_fleet(const FleetRun& run, const FleetScaler& scaler) {
 }
 
 FleetOutcome run_fleet(const FleetRun& run, const core::ScalingPolicyRow& policy) {
-  const auto chosen = policy.make(run.service);
+  core::ScaledService service = run.service;
+  service.objective = core::planned(service.objective, service.shapes);
+  const auto chosen = policy.make(service);
   return run_fleet(run,
                    [&](const core::ServiceView& view) { return chosen->decide(view).replicas; });
 }

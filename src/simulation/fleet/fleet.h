@@ -14,10 +14,10 @@ namespace berth::simulation {
 /// device time before it is not counted: every policy starts with a fleet it did not choose.
 struct FleetOutcome {
   int64_t requests = 0;
-  int64_t inside = 0;   ///< both times within the objective
+  int64_t inside = 0;   ///< all times within the objective
   int64_t refused = 0;  ///< by deadline; outside
   int64_t late = 0;     ///< TTFT outside
-  int64_t slow = 0;     ///< begun in time, TPOT outside
+  int64_t slow = 0;     ///< begun in time, TPOT or the whole outside
   double device_s = 0;  ///< from order to gone, loading and draining included
   int64_t cold_starts = 0;
   int64_t output_tokens = 0;

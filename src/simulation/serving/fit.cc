@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include <nlopt.h>
 
@@ -14,6 +15,7 @@ namespace berth::simulation {
 namespace {
 
 constexpr size_t kCoefficients = 5;
+constexpr size_t kGroups = 8;
 using Point = std::array<double, kCoefficients>;  // logarithms
 
 core::LinearCost cost_at(const double* x) {
@@ -28,6 +30,7 @@ struct Problem {
   core::ServingProfile profile;
   std::span<const traces::ServedRequest> requests;
   Take take;
+  Take left_out = {};       ///< rows of it that are not looked at
   double ttft_scale_s = 1;  ///< errors of shorter times are measured against this
   int evaluations = 0;
 };
@@ -44,6 +47,7 @@ double mismatch(Problem& problem, const double* x) {
   double sum = 0;
   size_t count = 0;
   for (size_t i = problem.take.first; i < problem.take.last; ++i) {
+    if (i >= problem.left_out.first && i < problem.left_out.last) continue;
     const traces::ServedRequest& seen = problem.requests[i];
     if (!seen.first_token_s || !seen.last_token_s) continue;
     const ServedTimes& times = run.requests[i];
@@ -57,7 +61,7 @@ double mismatch(Problem& problem, const double* x) {
     sum += square(times.tpot_s / tpot - 1);
     ++count;
   }
-  return sum / static_cast<double>(count);
+  return count > 0 ? sum / static_cast<double>(count) : 0;
 }
 
 double objective(unsigned, const double* x, double*, void* problem) {
@@ -74,6 +78,34 @@ double minimise(Problem& problem, Point& x) {
   double value = std::numeric_limits<double>::infinity();
   nlopt_optimize(search.get(), x.data(), &value);
   return value;
+}
+
+/// A second search from where the first ended gets a simplex that has collapsed moving again.
+double minimise_twice(Problem& problem, Point& x) {
+  minimise(problem, x);
+  return minimise(problem, x);
+}
+
+/// Of the coefficients' logarithms, which is that of the coefficients over their values.
+core::LinearCost standard_error(Problem& problem, const Point& start) {
+  const Take take = problem.take;
+  std::array<Point, kGroups> without;
+  Point mean{}, error;
+  for (size_t group = 0; group < kGroups; ++group) {
+    const size_t rows = take.last - take.first;
+    problem.left_out = {take.first + rows * group / kGroups,
+                        take.first + rows * (group + 1) / kGroups};
+    without[group] = start;
+    minimise_twice(problem, without[group]);
+    for (size_t i = 0; i < kCoefficients; ++i) mean[i] += without[group][i] / kGroups;
+  }
+  problem.left_out = {};
+  for (size_t i = 0; i < kCoefficients; ++i) {
+    double squares = 0;
+    for (const Point& each : without) squares += square(each[i] - mean[i]);
+    error[i] = std::sqrt((kGroups - 1.0) / kGroups * squares);
+  }
+  return {error[0], error[1], error[2], error[3], error[4]};
 }
 
 }  // namespace
@@ -97,23 +129,23 @@ Result<Fit> fit_linear_cost(const core::BatchingLimits& limits,
                 "take rows of a run that was measured");
   problem.ttft_scale_s = 0.2 * summarize(ttfts).mean;
 
-  // Starts around what large dense models on one GPU show: most of an iteration is fixed.
+  // Starts around what large dense models on one GPU show, where most of an iteration is fixed.
   const double tpot_s = *std::min_element(tpots.begin(), tpots.end());
-  Fit best;
-  best.error = std::numeric_limits<double>::infinity();
-  for (const double fixed_share : {0.8, 0.4}) {
-    Point x = {std::log(tpot_s * fixed_share), std::log(tpot_s / 400), std::log(tpot_s / 300),
-               std::log(tpot_s / 200'000), std::log(tpot_s / 20'000'000)};
-    // A second search from where the first ended gets a simplex that has collapsed moving again.
-    minimise(problem, x);
-    const double left = minimise(problem, x);
-    if (left < best.error) {
-      best.cost = cost_at(x.data());
-      best.error = left;
-    }
+  Point found{}, from{};
+  double least = std::numeric_limits<double>::infinity();
+  for (const double fixed : {0.8, 0.4}) {
+    const Point start = {std::log(tpot_s * fixed), std::log(tpot_s * 0.0025),
+                         std::log(tpot_s / 300), std::log(tpot_s / 200'000),
+                         std::log(tpot_s / 20'000'000)};
+    Point x = start;
+    const double left = minimise_twice(problem, x);
+    if (left < least) found = x, from = start, least = left;
   }
-  best.error = std::sqrt(best.error);
-  best.evaluations = problem.evaluations;
+  const core::LinearCost error = standard_error(problem, from);
+  const Fit best{.cost = cost_at(found.data()),
+                 .standard_error = error,
+                 .error = std::sqrt(least),
+                 .evaluations = problem.evaluations};
   return best;
 }
 

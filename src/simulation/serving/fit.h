@@ -18,6 +18,10 @@ struct Take {
 
 struct Fit {
   core::LinearCost cost;
+  /// Of each coefficient: one standard error over its value. By fitting again without each eighth
+  /// of the rows taken (the jackknife, with groups of consecutive rows, as these disturb each
+  /// other).
+  core::LinearCost standard_error;
   /// Root mean square of the relative errors that are left, of the rows that were fitted.
   double error = 0;
   int evaluations = 0;
@@ -26,8 +30,8 @@ struct Fit {
 /// The linear iteration cost under which the replayed log comes closest to what was measured of the
 /// rows taken: their TTFT, TPOT and end-to-end times. The other rows are load: they are replayed,
 /// but what was measured of them is not looked at. Minimised by Nelder and Mead's simplex (NLopt)
-/// over the logarithms of the coefficients; the same input gives the same fit. Fails when no row
-/// taken was measured.
+/// over the logarithms of the coefficients; the same input
+/// gives the same fit. Fails when no row taken was measured.
 Result<Fit> fit_linear_cost(const core::BatchingLimits& limits,
                             std::span<const traces::ServedRequest> requests, Take take);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -42,7 +43,8 @@ Result<std::array<double, kFields>> fields_of(std::string_view line, const std::
     const auto [end, error] =
         std::from_chars(line.data() + at, line.data() + line.size(), fields[i]);
     const bool whole = end == line.data() + line.size() || *end == ' ' || *end == '\t';
-    if (at == line.size() || error != std::errc() || !whole || fields[i] < -1)
+    if (at == line.size() || error != std::errc() || !whole || !std::isfinite(fields[i]) ||
+        fields[i] < -1)
       return fail(ErrorCode::kInvalid,
                   fmt::format("field {} ({}) is not a number of at least -1", i + 1, kNames[i]),
                   fmt::format("{}:{}", where, at + 1),

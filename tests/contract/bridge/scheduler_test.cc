@@ -164,6 +164,7 @@ class SchedulerTest : public apiserver::ServerTest {
   }
 
   std::unique_ptr<Scheduler> scheduler_;
+  int ticks_ = 0;
 };
 
 TEST_F(SchedulerTest, APodGetsANodeAndItsDevices) {
@@ -298,6 +299,33 @@ TEST_F(SchedulerTest, ADisruptionBudgetThatDelaysIsNamed) {
            std::string::npos;
   })) << condition("high", "PodScheduled", "message");
   EXPECT_EQ(find(*get("pods", "low"), {"metadata", "deletionTimestamp"}), nullptr);
+}
+
+TEST_F(SchedulerTest, DisruptionBudgetsReachDecisions) {
+  start();
+  create(
+      "poddisruptionbudgets",
+      R"({"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":"keep"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"x"}}}})");
+  const auto journalled = [&](std::string_view text) {
+    std::string all;
+    for (const auto& file : std::filesystem::directory_iterator(journal())) {
+      std::ifstream in(file.path());
+      all.append(std::istreambuf_iterator<char>(in), {});
+    }
+    return all.find(text) != std::string::npos;
+  };
+  const auto says = [&](std::string_view text) {
+    return eventually([&] {
+      pod("tick" + std::to_string(++ticks_), 0);  // so that there is a cycle
+      return journalled(text);
+    });
+  };
+  EXPECT_TRUE(says(R"("disruptionBudget":{"name":"default/keep","ns":"default")"));
+  patch("poddisruptionbudgets", "default", "keep", "status",
+        R"({"status":{"disruptionsAllowed":1}})");
+  EXPECT_TRUE(says(R"("allowed":1)"));
+  ASSERT_TRUE(api_->remove(at("poddisruptionbudgets", "keep")));
+  EXPECT_TRUE(says(R"("disruptionBudgetRemove":{"name":"default/keep"})"));
 }
 
 TEST_F(SchedulerTest, QueuesLimitAndTellWhatTheyUse) {

@@ -1,22 +1,9 @@
 #include "node/agent/agent.h"
 
-#include <atomic>
 #include <chrono>
 #include <filesystem>
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-#include <fmt/format.h>
-#include <signal.h>
-
-#include "node/cgroup/cgroup_tree.h"
-#include "node/pod/machine/pod_record.h"
-#include "node/pod/pod_paths.h"
-#include "node/runtime/container_runtime.h"
-#include "node/runtime/oci_spec.h"
-#include "tests/integration/node/machine_parts.h"
-#include "tests/integration/node/memory_api.h"
-#include "tests/integration/node/sandbox.h"
+#include "tests/integration/node/agent_fixture.h"
 
 namespace berth::node {
 namespace {
@@ -25,112 +12,9 @@ using objects::find;
 using objects::find_array;
 using objects::find_int;
 using objects::find_string;
-using testing::BareNetwork;
+using testing::AgentTest;
 using testing::eventually;
-using testing::TestImages;
-using testing::TwoDevices;
-using testing::WallClock;
-
-class AgentTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (const std::string why = testing::missing(); !why.empty()) GTEST_SKIP() << why;
-    sandbox_ = std::make_unique<testing::Sandbox>();
-    ASSERT_TRUE(make_directories(data()));
-    images_ = std::make_unique<TestImages>(sandbox_->busybox(), sandbox_->path() + "/host", clock_);
-    start();
-  }
-  void TearDown() override {
-    if (sandbox_ == nullptr) return;
-    if (agent_) agent_->stop(Agent::StopMode::kDrain);
-    agent_.reset();
-    // Nothing is left behind.
-    const auto mounts = mount_points_below(sandbox_->path());
-    EXPECT_TRUE(mounts->empty()) << mounts->front();
-    auto tree = CgroupTree::detect(*read_file("/proc/self/mountinfo"));
-    EXPECT_TRUE(tree->processes(cgroup_root()).empty());
-    EXPECT_TRUE(tree->remove(cgroup_root()));
-    ContainerRuntime::Options options;
-    options.state_dir = sandbox_->path() + "/run";
-    options.exit_dir = sandbox_->path() + "/run/exits";
-    const auto runtime = ContainerRuntime::open(options);
-    EXPECT_TRUE(runtime->list()->empty());
-  }
-
-  std::string data() const { return sandbox_->path() + "/data"; }
-  static std::string cgroup_root() { return fmt::format("/berth-test-{}", ::getpid()); }
-
-  void start() {
-    AgentOptions options{data(), "node-1", clock_, api_, network_, *images_, devices_};
-    options.allow_host_path = true;
-    options.usage_period = Duration::milliseconds(200);
-    options.cgroup_root = cgroup_root();
-    options.runtime_dir = sandbox_->path() + "/run";
-    options.workers = 4;
-    auto started = Agent::start(std::move(options));
-    ASSERT_TRUE(started) << started.error().to_string();
-    agent_ = *std::move(started);
-  }
-
-  /// A pod with one container `c` running `script`; `more` goes into the container, `spec` into the
-  /// pod's spec.
-  static Json pod(const std::string& name, const std::string& script, const std::string& more = "",
-                  const std::string& spec = "", const std::string& annotations = "") {
-    static std::atomic<int> uid = 0;
-    const std::string text = fmt::format(
-        R"({{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{}","namespace":"ns",
-          "uid":"{:08x}-{}","annotations":{{{}}}}},
-          "spec":{{"nodeName":"node-1","terminationGracePeriodSeconds":1{},
-          "containers":[{{"name":"c","image":"busybox","command":["sh","-c",{}]{}}}]}}}})",
-        name, ::getpid(), ++uid, annotations, spec.empty() ? "" : "," + spec,
-        boost::json::serialize(Json(script)), more.empty() ? "" : "," + more);
-    return boost::json::parse(text);
-  }
-  Json status(const std::string& name) { return api_.now("pods", "ns", name); }
-  std::string phase(const std::string& name) {
-    return std::string(find_string(status(name), {"status", "phase"}));
-  }
-  /// containerStatuses[0] of a pod.
-  Json container(const std::string& name) {
-    const Json object = status(name);
-    const JsonArray& list = find_array(object, {"status", "containerStatuses"});
-    return list.empty() ? Json(nullptr) : list[0];
-  }
-  Json terminated(const std::string& name) {
-    const Json c = container(name);
-    const Json* t = find(c, {"state", "terminated"});
-    return t == nullptr ? Json(nullptr) : *t;
-  }
-  bool is_phase(const std::string& name, const std::string& wanted) {
-    return eventually([&] { return phase(name) == wanted; });
-  }
-  std::string uid(const std::string& name) {
-    return std::string(find_string(status(name), {"metadata", "uid"}));
-  }
-  std::string log(const std::string& name, bool previous = false) {
-    const auto path = agent_->log_path({uid(name), "c", previous});
-    if (!path) return path.error().to_string();
-    return read_log(log_files(*path), {}).value_or("unreadable");
-  }
-  std::string events(const std::string& pod_name) {
-    std::string out;
-    for (const Json& event : api_.all("events"))
-      if (find_string(event, {"involvedObject", "name"}) == pod_name)
-        out += fmt::format("{}: {}\n", find_string(event, {"reason"}),
-                           find_string(event, {"message"}));
-    return out;
-  }
-
-  WallClock clock_;
-  std::unique_ptr<testing::Sandbox> sandbox_;
-  testing::MemoryApi api_;
-  BareNetwork network_;
-  TwoDevices devices_;
-  std::unique_ptr<TestImages> images_;
-  std::unique_ptr<Agent> agent_;
-};
-
-constexpr const char* kNever = R"("restartPolicy":"Never")";
+using testing::kNever;
 
 TEST_F(AgentTest, APodRunsItsLogComesBackAndItIsDeleted) {
   api_.apply("pods", pod("a", "echo hello from $FROM_IMAGE; trap 'exit 0' TERM; sleep 100 & wait"));
@@ -273,111 +157,6 @@ TEST_F(AgentTest, CpuIsHeldToTheLimitAndAResizeTakesEffect) {
     else
       EXPECT_EQ(read_integer(folder + "/cpu.cfs_quota_us"), 50'000);
   }
-}
-
-TEST_F(AgentTest, AnotherAgentAdoptsWhatRunsAndLosesNoExitCode) {
-  api_.apply("pods", pod("stays", "echo started; sleep 100"));
-  api_.apply("pods", pod("ends", "until test -e /hp/go; do sleep 0.05; done; exit 7",
-                         R"("volumeMounts":[{"name":"hp","mountPath":"/hp"}])",
-                         fmt::format(R"({},"volumes":[{{"name":"hp","hostPath":{{"path":"{}"}}}}])",
-                                     kNever, sandbox_->path())));
-  ASSERT_TRUE(is_phase("stays", "Running"));
-  ASSERT_TRUE(is_phase("ends", "Running")) << events("ends");
-  const std::string before = boost::json::serialize(container("stays"));
-  agent_.reset();
-  // While nobody watches, one of them ends.
-  ASSERT_TRUE(write_file_atomically(sandbox_->path() + "/go", ""));
-  ASSERT_TRUE(eventually([&] {
-    return ::access((sandbox_->path() + "/run/exits/" + container_id(uid("ends"), "c", 0)).c_str(),
-                    F_OK) == 0;
-  }));
-  start();
-  ASSERT_TRUE(is_phase("ends", "Failed"));
-  EXPECT_EQ(find_int(terminated("ends"), {"exitCode"}), 7);
-  EXPECT_EQ(boost::json::serialize(container("stays")), before);
-  EXPECT_EQ(log("stays"), "started\n");
-}
-
-/// An agent was killed after it had created a container and before it had started it.
-class HalfStartedTest : public AgentTest {
- protected:
-  /// A pod as it lies on disk then, with its container made from another script.
-  pid_t half_start(const std::string& name, const std::string& script) {
-    agent_.reset();
-    const Json object = pod(name, script, "", kNever);
-    api_.apply("pods", object);
-    const auto spec = read_pod(object);
-    EXPECT_TRUE(spec);
-    PodState record = new_record(*spec, clock_.now());
-    record.regular[0].stage = Stage::kStarting;
-    const PodPaths paths(data(), spec->uid);
-    EXPECT_TRUE(make_directories(paths.root));
-    EXPECT_TRUE(write_file_atomically(paths.object(), boost::json::serialize(object)));
-    EXPECT_TRUE(write_file_atomically(paths.state(), boost::json::serialize(to_json(record))));
-    ContainerRuntime::Options options;
-    options.state_dir = sandbox_->path() + "/run";
-    options.exit_dir = sandbox_->path() + "/run/exits";
-    const auto runtime = ContainerRuntime::open(options);
-    OciContainer container;
-    container.rootfs = sandbox_->busybox();
-    container.args = {"/bin/sh", "-c", "exit 99"};
-    container.hostname = "pod";
-    container.network = OciNamespace::host();
-    container.cgroup_path = cgroup_root() + "/half";
-    const std::string id = container_id(spec->uid, "c", 0);
-    const auto pid =
-        runtime->ensure_created({id, paths.attempt("c", 0) + "/bundle",
-                                 sandbox_->path() + "/half.log", *oci_spec(container)});
-    EXPECT_TRUE(pid) << pid.error().to_string();
-    return pid.value_or(0);
-  }
-  void expect_success(const std::string& name) {
-    start();
-    ASSERT_TRUE(eventually([&] { return phase(name) == "Succeeded" || phase(name) == "Failed"; }));
-    EXPECT_EQ(find_string(terminated(name), {"reason"}), "Completed")
-        << boost::json::serialize(status(name));
-    EXPECT_EQ(log(name), "ran\n");
-  }
-};
-
-TEST_F(HalfStartedTest, ACreatedContainerIsMadeAnewAndRuns) {
-  half_start("a", "echo ran");
-  expect_success("a");
-}
-
-TEST_F(HalfStartedTest, AContainerThatDiedBeforeItsStartRuns) {
-  const pid_t pid = half_start("a", "echo ran");
-  ASSERT_GT(pid, 0);
-  ::kill(pid, SIGKILL);
-  const std::string exit = sandbox_->path() + "/run/exits/" + container_id(uid("a"), "c", 0);
-  ASSERT_TRUE(eventually([&] { return read_file(exit).has_value(); }));
-  expect_success("a");
-}
-
-TEST_F(HalfStartedTest, AContainerWhoseCreationWasCutRuns) {
-  half_start("a", "echo ran");
-  const std::string id = container_id(uid("a"), "c", 0);
-  ContainerRuntime::Options options;
-  options.state_dir = sandbox_->path() + "/run";
-  options.exit_dir = sandbox_->path() + "/run/exits";
-  ASSERT_TRUE(ContainerRuntime::open(options)->remove(id));
-  // What a runc leaves that was killed before it had written its state.
-  ASSERT_TRUE(make_directories(options.state_dir + "/runc/" + id));
-  const std::string bundle = PodPaths(data(), uid("a")).attempt("c", 0) + "/bundle";
-  ASSERT_TRUE(write_file_atomically(bundle + "/.pid", ""));
-  expect_success("a");
-}
-
-TEST_F(AgentTest, APodDeletedWhileNobodyWatchesIsRemoved) {
-  api_.apply("pods", pod("a", "sleep 100"));
-  ASSERT_TRUE(is_phase("a", "Running"));
-  agent_.reset();
-  client::DeleteOptions options;
-  options.grace = Duration{};
-  api_.remove({{"", "v1", "pods"}, "ns", "a", {}}, options, [](auto) {});
-  ASSERT_TRUE(eventually([&] { return status("a").is_null(); }));
-  start();
-  EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(data() + "/pods"); }));
 }
 
 TEST_F(AgentTest, InputsVolumesAndInitContainers) {

@@ -17,6 +17,36 @@ TEST_F(ServerTest, ItComesBackOnThePortThatItHad) {
   EXPECT_EQ(server_->address(), address);
 }
 
+TEST_F(ServerTest, AnIpv6AddressIsWrittenAsInUrls) {
+  const auto started = Server::start({folder_.path() / "v6", "::1", 0, &clock_});
+  if (!started) GTEST_SKIP() << started.error().to_string();
+  EXPECT_EQ((*started)->address().substr(0, sizeof "https://[::1]:" - 1), "https://[::1]:");
+}
+
+TEST_F(ServerTest, WhereItCannotListenItLeavesNothing) {
+  const auto port =
+      static_cast<uint16_t>(std::stoi(server_->address().substr(sizeof "https://127.0.0.1")));
+  const std::filesystem::path fresh = folder_.path() / "not" / "yet";
+  const auto taken = Server::start({fresh, "127.0.0.1", port, &clock_});
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, ErrorCode::kUnavailable);
+  const auto not_here = Server::start({fresh, "192.0.2.1", 0, &clock_});
+  ASSERT_FALSE(not_here);
+  EXPECT_EQ(not_here.error().code, ErrorCode::kInvalid);
+  EXPECT_FALSE(std::filesystem::exists(fresh.parent_path()));
+}
+
+TEST_F(ServerTest, ASecondOneHearsOfTheFirstNotOfItsPort) {
+  const auto port =
+      static_cast<uint16_t>(std::stoi(server_->address().substr(sizeof "https://127.0.0.1")));
+  for (const uint16_t asked : {uint16_t{0}, port}) {
+    const auto second = Server::start({folder_.path() / "data", "127.0.0.1", asked, &clock_});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::kConflict);
+    EXPECT_NE(second.error().what.find("another Berth uses this data folder"), std::string::npos);
+  }
+}
+
 TEST_F(ServerTest, CreatesAndGets) {
   const auto made = api_->create({kConfigMaps, "default", "", ""}, config_map("a"));
   ASSERT_TRUE(made.has_value()) << made.error().to_string();

@@ -50,6 +50,21 @@ TEST(Configuration, WhatItSaysCounts) {
   EXPECT_EQ(read.scheduler.default_reclaim, core::Reclaim::kGuarantee);
 }
 
+TEST(Configuration, WorkTakesTurnsWhereItSaysSo) {
+  EXPECT_EQ(good("timeSlicing: {round: 5m}\n").scheduler.policy.rounds, core::RoundsPolicy());
+  EXPECT_EQ(good("timeSlicing: {policy: berth, round: 5m}\n").scheduler.policy.rounds,
+            (core::RoundsPolicy{"berth", Duration::minutes(5), Duration::minutes(1)}));
+}
+
+TEST(Configuration, RoundsThatRestartsWouldEatAreRefusedWithTheirPlace) {
+  EXPECT_THAT(errors(kHead + "timeSlicing:\n  policy: las\n  round: 90s\n"),
+              testing::ElementsAre("berth.yaml:5:3: timeSlicing.round: rounds of 1m30s would be "
+                                   "lost to restarts of 1m0s; give at least twice `restartCost`"));
+  EXPECT_THAT(errors(kHead + "timeSlicing: {policy: berth, round: 0s, restartCost: 0s}\n"),
+              testing::SizeIs(1));
+  EXPECT_THAT(errors(kHead + "timeSlicing: {round: 90s}\n"), testing::IsEmpty());
+}
+
 TEST(Configuration, AnAcceleratorWeighsItsPriceOverTheCheapest) {
   const Configuration read = good(
       "prices:\n"

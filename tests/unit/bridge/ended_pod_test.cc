@@ -45,7 +45,8 @@ TEST(PlacedPod, SaysWhatItsContainersWaitFor) {
       {"name":"i","state":{"terminated":{"exitCode":0}}}],"containerStatuses":[
       {"name":"a","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff",
        "message":"back-off 20s restarting failed container"}},
-       "lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}},
+       "lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled",
+                                  "finishedAt":"2026-11-23T10:00:00Z"}}},
       {"name":"b","restartCount":0,"state":{"waiting":{"reason":"CreateContainerConfigError",
        "message":"configmap \"x\" not found"}}},
       {"name":"c","restartCount":0,"state":{"waiting":{"reason":"ContainerCreating"}}},
@@ -53,7 +54,8 @@ TEST(PlacedPod, SaysWhatItsContainersWaitFor) {
                              answer);
   EXPECT_EQ(message(answer, 0),
             "container a waits (CrashLoopBackOff): back-off 20s restarting failed container; "
-            "restarted 2 times; it last ended with exit code 137 (OOMKilled)");
+            "restarted 2 times; it last ended with exit code 137 (OOMKilled); it starts again at "
+            "2026-11-23T10:00:20Z");
   EXPECT_EQ(message(answer, 1),
             "container b waits (CreateContainerConfigError): configmap \"x\" not found");
   EXPECT_EQ(message(answer, 2), "");

@@ -126,6 +126,24 @@ TEST(ObjectEvents, NodesNameOrCountTheirDevices) {
   EXPECT_FALSE(counted.ready);
 }
 
+TEST(ObjectEvents, DisruptionBudgetsAreAsTheirControllerJudged) {
+  const auto read_budget = [](std::string_view spec) {
+    return read_disruption_budget(
+        boost::json::parse(R"({"metadata":{"namespace":"ns","name":"b"},"spec":)" +
+                           std::string(spec) + R"(,"status":{"disruptionsAllowed":2}})"));
+  };
+  const auto budget = read_budget(
+      R"({"selector":{"matchLabels":{"app":"web"},"matchExpressions":[{"key":"x","operator":"Exists"}]}})");
+  ASSERT_TRUE(budget);
+  EXPECT_EQ(budget->name, "ns/b");
+  EXPECT_EQ(budget->allowed, 2);
+  ASSERT_EQ(budget->selector.all.size(), 2u);
+  EXPECT_EQ(budget->selector.all[0].key, "app");
+  EXPECT_EQ(budget->selector.all[1].op, core::Operator::kExists);
+  EXPECT_TRUE(read_budget(R"({"selector":{}})")->selector.all.empty());  // all of the namespace
+  EXPECT_FALSE(read_budget(R"({"minAvailable":1})"));                    // none
+}
+
 TEST(ObjectEvents, WhatIsRememberedComesBack) {
   const core::PersistIntent intent{"ns/group/g", 5, {{"ns/a", "n", {"gpu-1", "gpu-2"}}}};
   const core::Claim claim{"ns/group/g", true, intent.members, Time{int64_t{2'000'000'000} * 1000},
@@ -139,6 +157,19 @@ TEST(ObjectEvents, WhatIsRememberedComesBack) {
   group = JsonObject{
       {"metadata", JsonObject{{"annotations", JsonObject{{"berth.dev/intent", "{not json"}}}}}};
   EXPECT_TRUE(read_memory(group, "ns/group/g").empty());
+}
+
+TEST(PodTask, GrowthIsWorthWhatItAvoidsForEachDevice) {
+  const auto growth = [](std::string_view value, std::string_view resources) {
+    return read(R"(,"annotations":{"berth.dev/growth-value":")" + std::string(value) + "\"}",
+                R"("containers":[)" + container(resources) + "]");
+  };
+  EXPECT_EQ(growth("0.5", "{}").task->growth_micro, 500'000);
+  EXPECT_EQ(growth("0", "{}").task->growth_micro, 0);
+  EXPECT_EQ(growth("0.5", R"({"limits":{"nvidia.com/gpu":"2"}})").task->growth_micro, 250'000);
+  EXPECT_EQ(read("", R"("containers":[])").task->growth_micro, core::kNotGrowth);
+  EXPECT_THAT(growth("much", "{}").refused, HasSubstr("a number from 0 to 1e9"));
+  EXPECT_THAT(growth("nan", "{}").refused, HasSubstr("a number from 0 to 1e9"));
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ class Advice : public testing::Test {
   int run(std::vector<std::string> arguments, std::string& out) {
     CLI::App root;
     int exit_code = -1;
-    add_advise(root, exit_code);
+    const Globals globals;
+    add_advise(root, globals, exit_code);
     add_tune(root, exit_code);
     std::reverse(arguments.begin(), arguments.end());
     testing::internal::CaptureStdout();
@@ -73,6 +74,8 @@ TEST_F(Advice, TheCheapestComesFirstWithItsArithmetic) {
 
 TEST_F(Advice, WhatIsMissingIsSaid) {
   std::string out;
+  EXPECT_EQ(run({"advise"}, out), 2) << "no profile";
+  EXPECT_EQ(run({"advise", "running", "--window", "5s"}, out), 2);
   EXPECT_EQ(run({"advise", "--profile", file("fast.yaml")}, out), 2);
   EXPECT_EQ(run({"advise", "--profile", file("fast.yaml") + "=cheap", "--rate", "1",
                  "--prompt-tokens", "1", "--output-tokens", "1"},

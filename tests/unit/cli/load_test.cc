@@ -13,6 +13,8 @@ TEST(Length, ReadsAndDraws) {
   EXPECT_EQ(Length::parse("", "128")->draw(rng), 128);
   const Length uniform = *Length::parse("", "uniform:10..12");
   const Length skewed = *Length::parse("", "lognormal:100:1.5");
+  EXPECT_EQ(Length::parse("", "uniform:40..40")->times(0.25).draw(rng), 10);
+  EXPECT_EQ(Length::parse("", "10")->times(0.01).draw(rng), 1);
   double sum = 0;
   for (int i = 0; i < 20'000; ++i) {
     const int length = uniform.draw(rng);

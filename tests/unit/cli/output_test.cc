@@ -29,6 +29,20 @@ TEST(TextTable, LinesUpCells) {
             "ü             Ok\n");
 }
 
+TEST(TextTable, LinesUpWhatComesLater) {
+  TextTable table({"NAME", "STATUS", "AGE"});
+  table.add({"web", "ContainerCreating", "1s"});
+  EXPECT_EQ(table.take(),
+            "NAME   STATUS              AGE\n"
+            "web    ContainerCreating   1s\n");
+  table.add({"ü", "Running", "2s"});
+  EXPECT_EQ(table.take(), "ü      Running             2s\n");
+  table.add({"a-longer-name", "Running", "3s"});
+  EXPECT_EQ(table.take(), "a-longer-name   Running             3s\n");
+  table.add({"web", "Running", "4s"});
+  EXPECT_EQ(table.take(), "web             Running             4s\n");
+}
+
 TEST(ReadTable, TakesTheColumnsThatWereAskedFor) {
   const Json table = json(R"({
     "columnDefinitions":[{"name":"Name"},{"name":"Restarts"},{"name":"Node","priority":1}],
@@ -107,6 +121,26 @@ TEST(QueueTree, IndentsChildren) {
             " -            0         0\n");
 }
 
+TEST(Explanation, SaysWhatGrowthIsWorth) {
+  using testing::HasSubstr;
+  const Json pod = json(R"({"metadata":{"name":"chat-1"},"status":{"phase":"Running"}})");
+  EXPECT_THAT(explain_pod(pod, json(R"({"growthValue":0.25})"), false).body,
+              HasSubstr("beyond its service's minimum, worth 0.25 objective misses avoided"));
+  const Json service =
+      json(R"({"metadata":{"name":"chat"},"status":{"growthValues":"1: 0.5, 0.03"}})");
+  EXPECT_THAT(explain_model_service(service).body,
+              HasSubstr("beyond the minimum of 1 each avoids 0.5, 0.03 objective misses a second"));
+}
+
+TEST(Explanation, SaysWhyAVariantHasItsReplicas) {
+  const Json service = json(R"({"metadata":{"name":"chat"},"status":{
+      "variants":[{"name":"small","replicas":2,"ready":1},{"name":"large","replicas":0}],
+      "variantReasons":{"small":"2 wanted, 0.8/h"}}})");
+  EXPECT_EQ(explain_model_service(service).body,
+            "  variant     small: 1 of 2 ready; 2 wanted, 0.8/h\n"
+            "  variant     large: 0 of 0 ready\n");
+}
+
 TEST(Explanation, SaysWhyAndWhatWouldHelp) {
   const Json pod = json(R"({"metadata":{"name":"train-0"},"status":{"phase":"Pending"}})");
   const Json answer = json(R"({"reasons":[{"code":"x","message":"2 GPUs are free, it asks for 4"}],
@@ -122,6 +156,52 @@ TEST(Explanation, SaysWhyAndWhatWouldHelp) {
             "  queue       research, number 2 in line\n"
             "  gang        team/train, starts with 2 members together; 1 would fit now\n");
   EXPECT_EQ(explain_line(answer), "2 GPUs are free, it asks for 4");
+}
+
+TEST(Explanation, WhatWaitsToRestartIsNotCalledRunning) {
+  const Json pod = json(R"({"metadata":{"name":"web-0"},"spec":{"nodeName":"n1"},
+    "status":{"phase":"Running","containerStatuses":[
+      {"name":"main","state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}})");
+  EXPECT_EQ(explain_pod(pod, json("{}"), false).heading, "pod web-0: waits to restart on n1");
+}
+
+TEST(Explanation, SaysWhyADeploymentLacksPods) {
+  const Json deployment = json(R"({"metadata":{"name":"web","namespace":"team"},
+    "spec":{"replicas":3},"status":{"readyReplicas":1,"conditions":[
+      {"type":"ReplicaFailure","status":"True","reason":"FailedCreate",
+       "message":"pods \"web-1\" is forbidden: exceeded quota: q"},
+      {"type":"Progressing","status":"True","reason":"ReplicaSetUpdated","message":"goes on"},
+      {"type":"Available","status":"False","message":"too few"}]}})");
+  const Explanation text = explain_workload("deployment", deployment);
+  EXPECT_EQ(text.heading, "deployment web: 1 of 3 replicas ready");
+  EXPECT_EQ(text.body,
+            "  because     pods \"web-1\" is forbidden: exceeded quota: q\n"
+            "  would help  raise that quota, or end other pods of namespace team: the missing ones "
+            "are then made by themselves\n");
+}
+
+TEST(Explanation, SaysHowToResumeAJob) {
+  const Json job = json(R"({"metadata":{"name":"train","namespace":"team"},
+    "spec":{"completions":3,"suspend":true},"status":{"succeeded":1,"conditions":[
+      {"type":"Suspended","status":"True","message":"Job suspended"}]}})");
+  const Explanation text = explain_workload("job", job);
+  EXPECT_EQ(text.heading, "job train: 1 of 3 succeeded, 0 running, 0 failed");
+  EXPECT_EQ(text.body,
+            "  because     it is suspended: it has no pods until it is resumed\n"
+            "  would help  set spec.suspend to false in its manifest and `berth apply` it, or "
+            "`kubectl -n team patch job train -p '{\"spec\":{\"suspend\":false}}'`\n");
+}
+
+TEST(Explanation, SaysWhenAJobTriesAgain) {
+  const Json job = json(R"({"metadata":{"name":"train"},
+    "status":{"failed":2,"conditions":[{"type":"berth.dev/BackingOff","status":"True",
+      "message":"2 pods failed; the next one starts at 2026-11-23T10:05:20Z"}]}})");
+  EXPECT_EQ(explain_workload("job", job).body,
+            "  because     2 pods failed; the next one starts at 2026-11-23T10:05:20Z\n");
+  const Json failed = json(R"({"metadata":{"name":"train"},"status":{"failed":7,"conditions":[
+      {"type":"Failed","status":"True","message":"Job has reached the specified backoff limit"}]}})");
+  EXPECT_EQ(explain_workload("job", failed).body,
+            "  because     Job has reached the specified backoff limit\n");
 }
 
 TEST(Explanation, HoldersOfCpusAloneHaveNoDevices) {

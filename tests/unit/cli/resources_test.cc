@@ -86,6 +86,33 @@ TEST(Manifests, ListsAreTakenApart) {
   EXPECT_THAT(manifests.items, SizeIs(2));
 }
 
+TEST(Manifests, ErrorsInListsHaveTheirPlaces) {
+  Manifests manifests;
+  load_text(registry(), R"(apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}
+- apiVersion: v1
+  kind: ConfigMap
+  meta:
+    name: b
+- apiVersion: v1
+  kind: List
+  items:
+  - apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: c}
+    data: {app.x: a, app.x: b}
+)",
+            "list.yaml", manifests);
+  std::vector<std::string> errors;
+  for (const Error& error : manifests.errors) errors.push_back(error.to_string());
+  EXPECT_THAT(errors, ElementsAre("list.yaml:7:3: meta: unknown field `meta`; did you mean "
+                                  "`metadata`?",
+                                  "list.yaml:15:22: data[app.x]: the field is set twice: the "
+                                  "last one counts; remove one of them"));
+}
+
 TEST(Manifests, WhatServersDoNotKeepIsSentElsewhere) {
   Manifests manifests;
   load_text(registry(), "apiVersion: config.berth.dev/v1alpha1\nkind: BerthConfiguration\n",

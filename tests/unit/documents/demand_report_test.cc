@@ -1,5 +1,6 @@
 #include "documents/demand_report.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "objects/json_text.h"
@@ -18,7 +19,8 @@ TEST(DemandReport, ComesBackAsItWasSent) {
                                 .concurrency = 2.5,
                                 .waiting = 0.5},
                      .held = true,
-                     .served = {{40, 32, 0.125, 0.5, 1.5}, {40, 32, -1, 0.5, 2}}};
+                     .served = {{.request = {40, 32, 0.125, 0.5, 1.5}, .pod = "default/chat-1"},
+                                {.request = {40, 32, -1, 0.5, 2}, .pod = {}}}};
   const std::vector<DemandReport> sent{{"gate", 7, 1'700'000'000, {demand, {.model = "idle"}}}};
   const auto got = reports_from_document(reports_to_document(sent));
   ASSERT_TRUE(got) << got.error().to_string();
@@ -27,7 +29,9 @@ TEST(DemandReport, ComesBackAsItWasSent) {
   const ModelDemand& read = got->front().models.front();
   EXPECT_EQ(read.sample.prompt_tokens2, 5000);
   EXPECT_TRUE(read.held);
-  EXPECT_EQ(read.served.at(1).first_token_s, -1);
+  EXPECT_EQ(read.served.at(0).pod, "default/chat-1");
+  EXPECT_EQ(read.served.at(1).request.first_token_s, -1);
+  EXPECT_EQ(read.served.at(1).pod, "") << "a server that is no pod";
   EXPECT_EQ(got->front().models.back().sample.arrivals, 0);
 }
 
@@ -45,9 +49,10 @@ TEST(DemandReport, NonsenseIsNamed) {
   EXPECT_EQ(why(with(R"({"model":"m","arrivals":-1})")), "m: arrivals is no number of at least 0");
   EXPECT_EQ(why(with(R"({"model":"m","arrivals":"1"})")), "m: arrivals is no number of at least 0");
   EXPECT_EQ(why(with(R"({"model":"m","served":[[1,2,3]]})")),
-            "m: an answered request is not five numbers");
-  EXPECT_EQ(why(with(R"({"model":"m","served":[[1e12,2,3,4,5]]})")),
-            "m: an answered request is not five numbers");
+            "m: an answered request is not five numbers and its server");
+  for (const char* odd : {"[1e12,2,3,4,5]", "[1,2,3,4,5,6]", "[1,2,3,4,5,\"pod\",7]"})
+    EXPECT_EQ(why(with(fmt::format(R"({{"model":"m","served":[{}]}})", odd))),
+              "m: an answered request is not five numbers and its server");
 }
 
 }  // namespace

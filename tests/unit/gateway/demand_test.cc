@@ -39,6 +39,10 @@ TEST(AnswerTimes, AreComparedWithWhatIsAsked) {
   EXPECT_TRUE(whole(2540, 10).within(both)) << "2 s and 9 gaps";
   EXPECT_FALSE(whole(2541, 10).within(both));
   EXPECT_FALSE(whole(2001, 10).within({Duration::seconds(2), {}}));
+  const Objective whole_answer{{}, {}, Duration::seconds(20)};
+  EXPECT_TRUE(whole(20'000, 10).within(whole_answer));
+  EXPECT_FALSE(whole(20'001, 10).within(whole_answer));
+  EXPECT_FALSE(stream(1, 1).within(whole_answer)) << "it took an hour";
 }
 
 TEST(DemandMeter, AddsUpRequestsAndTheTimeTheyAreThere) {
@@ -53,7 +57,8 @@ TEST(DemandMeter, AddsUpRequestsAndTheTimeTheyAreThere) {
   EXPECT_EQ(first.sample.prompt_tokens2, 500);
   EXPECT_DOUBLE_EQ(first.sample.waiting, 0.5);
   EXPECT_DOUBLE_EQ(first.sample.concurrency, 1.5);
-  meter.on_answer(10, 40, 7, core::ServedRequest{.prompt_tokens = 40, .output_tokens = 7});
+  meter.on_answer(10, 40, 7,
+                  documents::ServedRequest{.request = {.prompt_tokens = 40, .output_tokens = 7}});
   meter.on_arrival(10);
   meter.on_level(at(2000), 0, 0);
   const documents::ModelDemand second = meter.take(at(3000));
@@ -62,6 +67,29 @@ TEST(DemandMeter, AddsUpRequestsAndTheTimeTheyAreThere) {
   EXPECT_EQ(second.sample.output_tokens, 7);
   EXPECT_DOUBLE_EQ(second.sample.concurrency, 2) << "both were there for another second";
   EXPECT_EQ(second.served.size(), 1u);
+}
+
+TEST(Traffic, TellsWhichPodAnswered) {
+  Traffic traffic({}, [](Traffic::Wake) {}, [] {});
+  const Traffic::Tenant& ann = *traffic.tenant("ann", 1000);
+  auto upstream = *parse_upstream("http://10.0.0.7:8080");
+  upstream.pod = "default/chat-small-1";
+  const core::ReplicaId replica =
+      traffic.add_replica("chat", std::make_shared<const Upstream>(std::move(upstream)));
+  traffic.set_ready("chat", replica, true, at(0));
+  const Traffic::Accepted accepted =
+      traffic.accept("chat", ann, {.id = 1, .input_tokens = 12}, at(1));
+  const Traffic::End end{.use = {.input_tokens = 12, .output_tokens = 5},
+                         .queued = {},
+                         .first_token = {},
+                         .per_token = {},
+                         .total = Duration::milliseconds(500),
+                         .served = core::ServedRequest{.prompt_tokens = 12, .output_tokens = 5}};
+  traffic.end(*accepted.model, ann, accepted.verdict.dispatch, 0, end, at(501));
+  const auto demand = traffic.take_demand(at(1000));
+  ASSERT_EQ(demand.at(0).served.size(), 1u);
+  EXPECT_EQ(demand[0].served[0].pod, "default/chat-small-1");
+  EXPECT_EQ(demand[0].served[0].request.in_flight, 1);
 }
 
 /// Takes reports, and answers them when told to.

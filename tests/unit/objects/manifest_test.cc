@@ -123,7 +123,8 @@ TEST_F(ManifestTest, WrongTypesSayWhatToWrite) {
 kind: Pod
 metadata:
   name: web
-  labels: {version: 1.5, canary: yes}
+  labels: {version: 1.50, canary: yes}
+  finalizers: on
 spec:
   hostNetwork: "true"
   containers:
@@ -131,12 +132,14 @@ spec:
     image: nginx
 )"),
       ElementsAre("m.yaml:5:12: metadata.labels.version: must be a string, not 1.5; put it in "
-                  "quotes: \"1.5\"",
-                  "m.yaml:5:26: metadata.labels.canary: must be a string, not true; put it in "
-                  "quotes: \"true\"",
-                  "m.yaml:7:3: spec.hostNetwork: must be true or false, not the string "
+                  "quotes",
+                  "m.yaml:5:27: metadata.labels.canary: must be a string, not true; put it in "
+                  "quotes",
+                  "m.yaml:6:3: metadata.finalizers: must be a list, not true; put it in brackets "
+                  "and quotes, as in `[\"a\"]`",
+                  "m.yaml:8:3: spec.hostNetwork: must be true or false, not the string "
                   "\"true\"; write it without quotes, as in `hostNetwork: true`",
-                  "m.yaml:8:3: spec.containers: must be a list, not a map; start its first "
+                  "m.yaml:9:3: spec.containers: must be a list, not a map; start its first "
                   "line with `- `"));
 }
 
@@ -306,6 +309,7 @@ spec:
   variants: [{count: "1.5"}, {name: a, count: "-1"}, {name: a}]
   replicas: {min: 5, max: 4}
   objective: {ttft: {percentile: 100}}
+  scaling: {standby: 9}
 )"),
               ElementsAre(HasSubstr("spec.model.uri: `hf://harbour` names no model"),
                           HasSubstr("spec.engine.command: must be set for a custom engine"),
@@ -316,7 +320,8 @@ spec:
                           HasSubstr("spec.variants[2].name: `a` is taken"),
                           HasSubstr("spec.replicas.min: 5 is more than the maximum of 4"),
                           HasSubstr("spec.objective.ttft.target: must be set"),
-                          HasSubstr("spec.objective.ttft.percentile: must be between 1 and 99")));
+                          HasSubstr("spec.objective.ttft.percentile: must be between 1 and 99"),
+                          HasSubstr("m.yaml:10:13: spec.scaling.standby: 9 is more than")));
 }
 
 TEST_F(ManifestTest, OtherKindsHaveTheirRules) {

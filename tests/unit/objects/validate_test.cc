@@ -117,7 +117,7 @@ TEST_F(PrepareTest, AWrongTypeIsNotDecodableAndSilencesWhatFollowsFromIt) {
               yaml("{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: 5}}"),
               FieldValidation::kIgnore);
   EXPECT_THAT(texts(prepared.undecodable),
-              ElementsAre("spec.containers: must be a list, not 5; write it as [5]"));
+              ElementsAre("spec.containers: must be a list, not 5; put it in brackets"));
   EXPECT_THAT(prepared.invalid, IsEmpty());
 }
 

@@ -91,6 +91,22 @@ TEST(YamlTest, ErrorsSayWhereAndWhat) {
   EXPECT_THAT(read("a: !mine b\n"), HasSubstr("the tag `!mine` is not supported"));
 }
 
+TEST(YamlTest, JsonThatEndsTooEarlySaysWhatIsMissing) {
+  EXPECT_EQ(read("{\"a\": 1,\n \"b\": [{\"c\": 2"),
+            "f.yaml:2:15: not JSON: the text ends where `}]}` is missing, and `{` at 2:8 is open; "
+            "add it, or get the whole file");
+  EXPECT_EQ(read("{"),
+            "f.yaml:1:2: not JSON: the text ends where `}` is missing, and `{` at 1:1 is open; "
+            "add it, or get the whole file");
+  EXPECT_EQ(read("[{\"a\\\"]\": \"b}"),
+            "f.yaml:1:14: not JSON: the text ends where `\"}]` is missing, and `\"` at 1:11 is "
+            "open; add it, or get the whole file");
+  EXPECT_EQ(read("{\"a\": [1, 2}\n"),
+            "f.yaml:1:12: not JSON: `}` stands where `]` is missing, and `[` at 1:7 is open; add "
+            "it, or remove the `}`");
+  EXPECT_THAT(read("[\"a\"]]\n"), HasSubstr("f.yaml:1:"));
+}
+
 TEST(YamlTest, KeepsPositionsAndFindsDuplicates) {
   const auto documents = parse_yaml("a:\n  b:\n  - x\n  - y: 1\n    app.io/z: 2\na: 3\n");
   ASSERT_TRUE(documents);

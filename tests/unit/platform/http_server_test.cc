@@ -167,6 +167,31 @@ TEST_F(HttpServerTest, ARequestNobodyAnsweredIsAnsweredNevertheless) {
   EXPECT_NE(connection.read().find("500"), std::string::npos);
 }
 
+std::string refusal(const std::string& address, uint16_t port, ErrorCode code) {
+  HttpServerOptions options;
+  options.address = address;
+  options.port = port;
+  const auto started = HttpServer::start(options, [](const auto&) {});
+  if (started) return "listens";
+  EXPECT_EQ(started.error().code, code);
+  return started.error().to_string();
+}
+
+TEST_F(HttpServerTest, AnAddressThatCannotBeTakenIsAnsweredInWords) {
+  EXPECT_EQ(refusal("192.0.2.1", 8080, ErrorCode::kInvalid),
+            "192.0.2.1:8080: this machine has no such address; give --address 127.0.0.1, 0.0.0.0 "
+            "for all, or one that `ip -brief address` shows");
+  EXPECT_EQ(refusal("here", 0, ErrorCode::kInvalid),
+            "here:0: this is no IP address; give --address 127.0.0.1, 0.0.0.0 for all, or one that "
+            "`ip -brief address` shows");
+  start([](const std::shared_ptr<HttpExchange>&) {});
+  const uint16_t taken = server_->port();
+  EXPECT_EQ(refusal("127.0.0.1", taken, ErrorCode::kUnavailable),
+            "127.0.0.1:" + std::to_string(taken) +
+                ": cannot listen: Address already in use; choose another address or port, or stop "
+                "the process that uses it");
+}
+
 TEST_F(HttpServerTest, StopsWithOpenConnections) {
   std::shared_ptr<HttpExchange> kept;
   std::atomic<bool> asked = false;

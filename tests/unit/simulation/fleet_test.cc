@@ -166,5 +166,33 @@ TEST(SyntheticWeek, HasItsRateAndItsWave) {
   EXPECT_GT(noon.requests.size(), 3 * night.requests.size());
 }
 
+TEST(Fleet, AnAnswerThatTakesTooLongAsAWholeIsOutside) {
+  const RequestLoad workload{{{1, 10, 300, 0}}, 60};  // 300 iterations of 13.4 ms
+  FleetRun run = run_of(workload, 1);
+  run.gateway = FleetGateway::kPlain;
+  run.service.objective.latency_s = 5;
+  EXPECT_EQ(run_fleet(run, always(1)).inside, 1);
+  run.service.objective.latency_s = 3;
+  const FleetOutcome outcome = run_fleet(run, always(1));
+  EXPECT_EQ(outcome.inside, 0);
+  EXPECT_EQ(outcome.slow, 1);
+}
+
+TEST(Fleet, ABoundOnWholeAnswersAloneIsScaledFor) {
+  const RequestLoad workload = with_lead_in(poisson(60, 1200, 5), 600);
+  const auto play = [&](double latency_s) {
+    FleetRun run = run_of(workload, 2);
+    run.warm_up_s = 600;
+    run.service.cold_start_s = 30;
+    run.service.objective = {
+        .ttft_s = latency_s, .tpot_s = latency_s, .latency_s = latency_s, .attainment = 0.95};
+    return run_fleet(run, *core::find_scaling_policy("queueing"));
+  };
+  const FleetOutcome loose = play(20), tight = play(8);
+  EXPECT_GE(loose.attainment(), 0.95);
+  EXPECT_GE(tight.attainment(), 0.95);
+  EXPECT_GT(tight.device_s, 1.5 * loose.device_s);
+}
+
 }  // namespace
 }  // namespace berth::simulation

@@ -54,20 +54,45 @@ TEST(Replay, EngineSleepsBetweenRequests) {
   EXPECT_DOUBLE_EQ(run.makespan_s, 101);
 }
 
-TEST(Fit, FindsTheCostThatMadeTheLog) {
+std::vector<traces::ServedRequest> measured_under(const core::LinearCost& cost) {
   auto requests = random_requests(150, 0.25);
-  const ServingRun run = replay(profile_of(kCost), requests);
+  const ServingRun run = replay(profile_of(cost), requests);
   for (size_t i = 0; i < requests.size(); ++i) {
     requests[i].first_token_s = requests[i].arrival_s + run.requests[i].ttft_s;
     requests[i].last_token_s = requests[i].arrival_s + run.requests[i].e2e_s;
   }
+  return requests;
+}
+
+TEST(Fit, FindsTheCostThatMadeTheLog) {
+  const auto requests = measured_under(kCost);
   const auto fit = fit_linear_cost({}, requests, {0, 75});
   ASSERT_TRUE(fit) << fit.error().to_string();
   EXPECT_LT(fit->error, 0.05);
   // Judged on the rows that were not fitted.
   const ServingRun again = replay(profile_of(fit->cost), requests);
   for (size_t i = 75; i < requests.size(); ++i)
-    EXPECT_NEAR(again.requests[i].e2e_s / run.requests[i].e2e_s, 1, 0.1) << i;
+    EXPECT_NEAR((requests[i].arrival_s + again.requests[i].e2e_s) / *requests[i].last_token_s, 1,
+                0.02)
+        << i;
+}
+
+TEST(Fit, SaysHowSureItIs) {
+  auto requests = measured_under(kCost);
+  requests.resize(100);
+  Rng rng(3);
+  for (traces::ServedRequest& each : requests) {
+    const double wrong = 1 + 0.1 * rng.normal();
+    each.first_token_s = each.arrival_s + (*each.first_token_s - each.arrival_s) * wrong;
+    each.last_token_s = each.arrival_s + (*each.last_token_s - each.arrival_s) * wrong;
+  }
+  const auto fit = fit_linear_cost({}, requests, {0, requests.size()});
+  ASSERT_TRUE(fit) << fit.error().to_string();
+  EXPECT_GT(fit->standard_error.base_s, 0.001);
+  EXPECT_LT(fit->standard_error.base_s, 0.2);
+  EXPECT_LT(std::abs(fit->cost.base_s / kCost.base_s - 1), 4 * fit->standard_error.base_s);
+  EXPECT_LT(std::abs(fit->cost.per_token_s / kCost.per_token_s - 1),
+            4 * fit->standard_error.per_token_s);
 }
 
 TEST(Fit, NeedsMeasurements) {

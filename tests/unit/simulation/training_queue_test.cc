@@ -1,5 +1,6 @@
 #include "simulation/training_queue.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -9,6 +10,7 @@
 
 #include "base/rng.h"
 #include "core/sharing/time_slicing/policy.h"
+#include "core/sharing/time_slicing/uncertain.h"
 
 namespace berth::simulation {
 namespace {
@@ -105,6 +107,55 @@ TEST(TrainingQueue, PlainRulesReachWhatIsKnownOfThem) {
   EXPECT_NEAR(srtf->makespan_s, 30841, 1);
   EXPECT_NEAR(srtf->mean_jct_s, 7061, 1);
   EXPECT_NEAR(srtf->worst_ftf, 0.72, 0.005);
+}
+
+TEST(TrainingQueue, NoisyTimesAreWorthLessThanKnownAndMoreThanUnknown) {
+  const std::vector<TrainingJob> jobs = shared_jobs();
+  if (jobs.empty()) GTEST_SKIP() << "the training-queue trace is not in ../shared";
+  const auto unknown = run_training_queue({jobs, 32, "berth", RuntimeKnowledge::kUnknown, 60});
+  TrainingQueueResult mean;
+  constexpr int kSeeds = 30;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const auto noisy = run_training_queue({jobs, 32, "berth", RuntimeKnowledge::kNoisy, 60, seed});
+    mean.makespan_s += noisy->makespan_s / kSeeds;
+    mean.mean_jct_s += noisy->mean_jct_s / kSeeds;
+    mean.worst_ftf += noisy->worst_ftf / kSeeds;
+    mean.unfair_percent += noisy->unfair_percent / kSeeds;
+    EXPECT_LT(noisy->restart_percent, 2);
+  }
+  EXPECT_GT(mean.makespan_s, 21'017);  // known
+  EXPECT_LT(mean.makespan_s, unknown->makespan_s);
+  EXPECT_GT(mean.mean_jct_s, 7'260);
+  EXPECT_LT(mean.mean_jct_s, unknown->mean_jct_s);
+  EXPECT_LT(mean.worst_ftf, unknown->worst_ftf);
+  EXPECT_LT(mean.unfair_percent, unknown->unfair_percent);
+}
+
+core::SliceView view_of(const std::vector<core::SliceJob>& jobs,
+                        const std::vector<core::PastJob>& past, int devices) {
+  core::SliceView view;
+  view.devices = devices;
+  view.contention = 4;
+  view.jobs = jobs;
+  view.past = past;
+  return view;
+}
+
+TEST(UncertainEstimates, AreOffByWhatEndedAndWhatOverran) {
+  const std::vector<core::SliceJob> jobs = {{.id = 0, .attained_s = 100, .estimate_s = 200}};
+  EXPECT_EQ(core::estimate_error(view_of(jobs, {}, 1)), 0);
+  EXPECT_EQ(core::estimate_error(view_of(jobs, {{0, 300, 300}, {0, 50}}, 1)), 0);
+  const std::vector<core::SliceJob> overran = {{.id = 0, .attained_s = 400, .estimate_s = 200}};
+  EXPECT_NEAR(core::estimate_error(view_of(overran, {{0, 600, 300}, {0, 150, 300}}, 1)),
+              std::log(2) * std::sqrt(3.0 / 4), 1e-12);
+}
+
+TEST(UncertainEstimates, StartWhatMayBeLongBeforeWhatIsShort) {
+  // On two devices all the work takes half an hour; the first may, for all that is known, as well.
+  const std::vector<core::SliceJob> jobs = {
+      {.id = 0, .estimate_s = 1500}, {.id = 1, .estimate_s = 500}, {.id = 2, .estimate_s = 300}};
+  EXPECT_EQ(core::uncertain_order(view_of(jobs, {}, 2), 0.5), (std::vector<size_t>{0, 2, 1}));
+  EXPECT_EQ(core::uncertain_order(view_of(jobs, {}, 1), 0.5), (std::vector<size_t>{2, 1, 0}));
 }
 
 /// The figures with known times are checked by the benchmark: it plans too long for a debug build.

@@ -100,12 +100,16 @@ std::string fleet_report(const std::string& title, const core::ServingObjective&
   return html_page(
       title,
       {{"Figures",
-        fmt::format("Inside: first token within {:.6g} s and {:.6g} ms a token on average; {:.6g}% "
-                    "are asked for, and refused counts as outside. The oracle knows the future, "
-                    "orders whole replicas a cold start ahead and misses as much. Means over {} "
-                    "seed(s) with 95% intervals.",
-                    objective.ttft_s, 1e3 * objective.tpot_s, 100 * objective.attainment,
-                    comparison.contenders[0].by_seed.size()),
+        fmt::format(
+            "Inside: first token within {:.6g} s and {:.6g} ms a token on average{}; {:.6g}% "
+            "are asked for, and refused counts as outside. The oracle knows the future, "
+            "orders whole replicas a cold start ahead and misses as much. Means over {} "
+            "seed(s) with 95% intervals.",
+            objective.ttft_s, 1e3 * objective.tpot_s,
+            objective.latency_s > 0
+                ? fmt::format(", the last token within {:.6g} s", objective.latency_s)
+                : "",
+            100 * objective.attainment, comparison.contenders[0].by_seed.size()),
         html_table(table)},
        {"Attainment and cost", "Better towards the upper left.",
         scatter_chart({"Device-hours", "Requests inside, %"}, front)},

@@ -96,6 +96,10 @@ void State::on_action(const MarkBroken& action, uint64_t) {
   review(id);
 }
 
+void State::on_action(const BeginRound& action, uint64_t) {
+  round_begun_ = action.at;
+}
+
 void State::drop_claim(GangId gang) {
   const auto at = std::find_if(claims_.begin(), claims_.end(),
                                [&](const HeldClaim& claim) { return claim.gang == gang; });

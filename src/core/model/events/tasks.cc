@@ -111,6 +111,7 @@ void State::on(const TaskUpsert& event) {
   if (task.gang.valid() && event.gang.empty()) {
     Gang& gang = gangs_[task.gang.index()];
     gang.priority = event.priority;
+    gang.growth_micro = event.growth_micro;
     gang.created = event.created;
     gang.min = gang.max = 1;
     join_queue(task.gang, event.queue);

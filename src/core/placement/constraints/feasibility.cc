@@ -36,11 +36,6 @@ bool matches_value(const Expression& e, NameId value, const NameTable& names) {
   return false;
 }
 
-bool matches_all(const Term& term, std::span<const Label> labels, const NameTable& names) {
-  return std::all_of(term.all.begin(), term.all.end(),
-                     [&](const Expression& e) { return matches(e, labels, names); });
-}
-
 int64_t times(int64_t capacity, int64_t request, int64_t most) {
   return request <= 0 ? most : std::min(most, capacity / request);
 }
@@ -56,6 +51,11 @@ bool matches(const Expression& e, std::span<const Label> labels, const NameTable
   const auto at = std::find_if(labels.begin(), labels.end(),
                                [&](const Label& label) { return label.key == e.key; });
   return matches_value(e, at == labels.end() ? NameId{} : at->value, names);
+}
+
+bool matches(const Term& term, std::span<const Label> labels, const NameTable& names) {
+  return std::all_of(term.all.begin(), term.all.end(),
+                     [&](const Expression& e) { return matches(e, labels, names); });
 }
 
 bool tolerates(const std::vector<Toleration>& tolerations, const Taint& taint) {
@@ -93,7 +93,7 @@ Feasibility::Feasibility(const State& state, const PlaceQuery& query)
     for (const TaskAffinity& term : state.shape(other.shape).filter.tasks) {
       if (!term.anti || !term.required) continue;
       if (!std::binary_search(term.namespaces.begin(), term.namespaces.end(), task_.ns)) continue;
-      if (!matches_all(term.selector, state.labels(task_.labels), state.names())) continue;
+      if (!matches(term.selector, state.labels(task_.labels), state.names())) continue;
       const NameId value = state.node(other.node).label(term.topology_key);
       if (value.valid())
         forbidden_.push_back({term.topology_key, value});
@@ -116,7 +116,7 @@ Feasibility::Domains Feasibility::count_domains(NameId key, const Term& selector
     for (TaskId id : node.tasks) {
       const Task& other = state_.task(id);
       if (std::find(namespaces.begin(), namespaces.end(), other.ns) != namespaces.end() &&
-          matches_all(selector, state_.labels(other.labels), state_.names()))
+          matches(selector, state_.labels(other.labels), state_.names()))
         ++count;
     }
     const auto at =
@@ -251,7 +251,7 @@ std::optional<Constraint> Feasibility::rejects_tasks(const Node& node) const {
     if (term.anti && near > 0) return Constraint::kTaskAffinity;
     // The first of a group that wants to be near itself may go anywhere.
     const bool first = affinity_[i].total == 0 &&
-                       matches_all(term.selector, state_.labels(task_.labels), state_.names());
+                       matches(term.selector, state_.labels(task_.labels), state_.names());
     if (!term.anti && near == 0 && !(first && value.valid())) return Constraint::kTaskAffinity;
   }
   for (size_t i = 0; i < filter.spread.size(); ++i) {

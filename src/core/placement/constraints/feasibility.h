@@ -61,6 +61,7 @@ class Feasibility {
 
 bool matches(const Expression& expression, const Node& node, const NameTable& names);
 bool matches(const Expression& expression, std::span<const Label> labels, const NameTable& names);
+bool matches(const Term& term, std::span<const Label> labels, const NameTable& names);
 bool tolerates(const std::vector<Toleration>& tolerations, const Taint& taint);
 
 }  // namespace berth::core

@@ -90,7 +90,7 @@ std::vector<Advice> advise(const std::vector<ServingOption>& options, const Serv
                            const ServingObjective& objective, int max_replicas) {
   std::vector<Advice> all;
   for (size_t i = 0; i < options.size(); ++i) {
-    all.push_back(weigh(options[i], load, objective, max_replicas));
+    all.push_back(weigh(options[i], load, planned(objective, load.shapes), max_replicas));
     all.back().option = i;
   }
   std::stable_sort(all.begin(), all.end(), [](const Advice& a, const Advice& b) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,7 @@ namespace berth::core {
 namespace {
 
 constexpr double kPeriod_s = 15;
+constexpr double kMostNeeded = 1e5, kLeastNeeded = 0.01, kNeededWithin = 0.01;
 constexpr double kMostGained = 0.12, kMostLost = 0.15;  ///< of a replica's efficiency, by feedback
 
 class Queueing : public ScalingPolicy {
@@ -63,6 +65,7 @@ class Queueing : public ScalingPolicy {
                                             : "work as it came of late",
                                   wanted, 100 * missed, 100 * allowed);
     decision.marginal_values = marginal_values(decision.replicas);
+    if (service_.unrounded) decision.needed = needed(allowed);
     return decision;
   }
 
@@ -125,7 +128,19 @@ class Queueing : public ScalingPolicy {
     }
   }
 
-  double share_missed(int replicas) const {
+  /// The fewest replicas, as a real number, that miss no more than is allowed.
+  double needed(double allowed) const {
+    double few = 0, enough = 1;
+    while (share_missed(enough) > allowed && enough < kMostNeeded)
+      few = std::exchange(enough, 2 * enough);
+    while (enough - few > kNeededWithin * enough && enough > kLeastNeeded) {
+      const double middle = (few + enough) / 2;
+      (share_missed(middle) > allowed ? few : enough) = middle;
+    }
+    return enough;
+  }
+
+  double share_missed(double replicas) const {
     if (total_ <= 0) return 0;
     const double done = replicas * rates_.capacity * efficiency_ * service_.window_s;
     const double slack_s = std::max(0.0, service_.objective.ttft_s - prompt_s_);
@@ -155,14 +170,19 @@ class Queueing : public ScalingPolicy {
         tuning_.efficiency * (1 - std::clamp(tuning_.feedback * excess, -kMostGained, kMostLost));
   }
 
-  /// What each replica above `min` is worth, up to one more than are wanted.
+  /// What each replica above `min` is worth, up to one more than are wanted; none more than the one
+  /// before.
   std::vector<double> marginal_values(int wanted) const {
-    const double requests_per_s = request_work_s_ > 0 ? forecast_.ahead() / request_work_s_ : 0;
+    const double span_s = static_cast<double>(scaled_.size()) * service_.window_s;
+    const double work = forecast_.ahead() > 0 ? forecast_.ahead() : total_ / std::max(span_s, 1e-9);
+    const double requests_per_s = request_work_s_ > 0 ? work / request_work_s_ : 0;
     std::vector<double> values;
     double before = share_missed(service_.min_replicas);
+    double most = requests_per_s;
     for (int n = service_.min_replicas + 1; n <= wanted + 1; ++n) {
       const double after = share_missed(n);
-      values.push_back(requests_per_s * (before - after));
+      most = std::clamp(requests_per_s * (before - after), 0.0, most);
+      values.push_back(most);
       before = after;
     }
     return values;

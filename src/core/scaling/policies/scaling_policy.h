@@ -45,6 +45,7 @@ struct ScaledService {
   int max_in_flight = 128;           ///< that the gateway lets a replica have
   std::vector<RequestShape> shapes;  ///< lengths to expect before any were seen
   ScalingTuning tuning;
+  bool unrounded = false;  ///< decisions say `needed`
 };
 
 /// What a policy decides on. Samples run to now, the latest last; old ones are forgotten after
@@ -60,9 +61,13 @@ inline constexpr size_t kSampleMemory = 3600;
 struct ScalingDecision {
   int replicas = 0;    ///< to have, within the service's bounds
   std::string reason;  ///< why, in one clause, for `berth explain`
-  /// What the first, second, ... replica above `min` is worth: objective misses avoided per
-  /// device-second. Empty where a policy knows no such thing.
+  /// What the first, second, ... replica above `min` is worth: objective misses avoided a second,
+  /// falling. (A device-second's worth is that over the devices of a replica.) Empty where a policy
+  /// knows no such thing.
   std::vector<double> marginal_values;
+  /// Where `unrounded` is asked for, under `queueing`: replicas that the load foreseen needs now,
+  /// whatever the bounds; 0: idle. To within 1%.
+  double needed = 0;
 };
 
 /// How many replicas. Part of the state: fed by views, in order of time; no clock, no IO; equal

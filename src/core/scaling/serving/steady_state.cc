@@ -248,6 +248,22 @@ double SteadyState::inside(double ttft_s, double tpot_s) const {
   return sum / static_cast<double>(prompts_.size());
 }
 
+ServingObjective planned(const ServingObjective& objective, std::span<const RequestShape> shapes) {
+  constexpr double kForTokens = 0.75;
+  if (objective.latency_s <= 0 || shapes.empty()) return objective;
+  std::vector<int> outputs;
+  for (const RequestShape& shape : shapes) outputs.push_back(shape.output_tokens);
+  std::ranges::sort(outputs);
+  const double within = (1 + objective.attainment) / 2;
+  const auto rank = static_cast<size_t>(std::ceil(within * static_cast<double>(outputs.size())));
+  const int longest = outputs[std::clamp<size_t>(rank, 1, outputs.size()) - 1];
+  const double gaps = std::max(1, longest - 1);
+  ServingObjective plan = objective;
+  plan.tpot_s = std::min(objective.tpot_s, kForTokens * objective.latency_s / gaps);
+  plan.ttft_s = std::min(objective.ttft_s, objective.latency_s - plan.tpot_s * gaps);
+  return plan;
+}
+
 double replica_capacity(const ServingProfile& profile, ServingLoad load,
                         const ServingObjective& objective) {
   const auto enough = [&](double rate) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/scaling/serving/serving_profile.h"
@@ -20,13 +21,24 @@ struct ServingLoad {
   std::vector<RequestShape> shapes;  ///< equally likely; a few dozen describe a distribution well
 };
 
-/// Bounds on a request's time to first token and on its mean gap between tokens, and the share of
-/// requests that has to be within both.
+/// Bounds on a request's time to first token and on its mean gap between tokens, perhaps also on
+/// the time to its last token, and the share of requests that has to be within all of them.
 struct ServingObjective {
   double ttft_s = 2;
   double tpot_s = 0.06;
+  double latency_s = 0;  ///< to the last token; 0: not asked
   double attainment = 0.95;
+
+  /// Of a request with these times.
+  bool holds(double first_s, double per_token_s, double total_s) const {
+    return first_s <= ttft_s && per_token_s <= tpot_s && (latency_s <= 0 || total_s <= latency_s);
+  }
 };
+
+/// The same for what plans by the first two bounds alone: of `latency_s` three quarters are for
+/// tokens, the rest for the wait and the prompt, at the output length that leaves half of the
+/// misses allowed to longer ones. No bound is loosened.
+ServingObjective planned(const ServingObjective& objective, std::span<const RequestShape> shapes);
 
 struct Percentiles {
   double mean = 0, p50 = 0, p90 = 0, p95 = 0, p99 = 0;

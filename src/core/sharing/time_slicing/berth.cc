@@ -5,6 +5,7 @@
 #include "core/sharing/time_slicing/learned.h"
 #include "core/sharing/time_slicing/planned.h"
 #include "core/sharing/time_slicing/rules.h"
+#include "core/sharing/time_slicing/uncertain.h"
 
 namespace berth::core {
 namespace {
@@ -17,11 +18,12 @@ class LeastLaxitySlicer final : public TimeSlicer {
   }
 };
 
-/// Where running times are estimated it tries, each round, a number of planned rules on the jobs
-/// that are there, and follows the one whose outcome is best: mean completion plus
-/// `kMakespanWeight` times makespan, after finish-time fairness of at most `kFairnessLimit`. Half
-/// of the rules tried are near the last one. Then it tries other choices for the coming round
-/// alone. Where nothing is estimated it learns from jobs that ended.
+/// Where running times are estimated, and these hold, it tries, each round, a number of planned
+/// rules on the jobs that are there, and follows the one whose outcome is best: mean completion
+/// plus `kMakespanWeight` times makespan, after finish-time fairness of at most `kFairnessLimit`.
+/// Half of the rules tried are near the last one. Then it tries other choices for the coming round
+/// alone. Where estimates turn out to be off it reckons with that (`uncertain_order`); where
+/// nothing is estimated it learns from jobs that ended (`learned_order`).
 class BerthSlicer final : public TimeSlicer {
  public:
   std::vector<size_t> choose(const SliceView& view) override {
@@ -30,11 +32,14 @@ class BerthSlicer final : public TimeSlicer {
       return job.estimate_s.has_value();
     });
     if (!estimated) return fill_in_order(view, learned_order(view));
+    if (const double error = estimate_error(view); error > kEstimatesHold)
+      return fill_in_order(view, uncertain_order(view, error));
     improve_rule(view);
     return improve_round(view);
   }
 
  private:
+  static constexpr double kEstimatesHold = 0.1;
   static constexpr double kFairnessLimit = 0.85;
   static constexpr double kMakespanWeight = 2;
   static constexpr double kUnfairnessCost_s = 1e5;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <tuple>
+
+#include "core/sharing/time_slicing/rules.h"
 
 namespace berth::core {
 namespace {
@@ -32,11 +32,7 @@ double learned_remaining_s(const SliceView& view, const SliceJob& job) {
 }
 
 std::vector<size_t> learned_order(const SliceView& view) {
-  struct Key {
-    int tier;
-    double value;
-  };
-  std::vector<Key> keys;
+  std::vector<SliceKey> keys;
   for (const SliceJob& job : view.jobs) {
     const double remaining = learned_remaining_s(view, job);
     const double margin = job.running ? kRunningMargin : 1;
@@ -48,15 +44,7 @@ std::vector<size_t> learned_order(const SliceView& view) {
       keys.push_back({1, remaining * std::sqrt(job.devices) * (job.running ? kRunningShare : 1)});
     }
   }
-  std::vector<size_t> order(view.jobs.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    const SliceJob& x = view.jobs[a];
-    const SliceJob& y = view.jobs[b];
-    return std::tie(keys[a].tier, keys[a].value, x.arrived_s, x.id) <
-           std::tie(keys[b].tier, keys[b].value, y.arrived_s, y.id);
-  });
-  return order;
+  return order_by(view, keys);
 }
 
 }  // namespace berth::core

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <tuple>
 
 #include "core/sharing/time_slicing/rules.h"
 
@@ -19,11 +17,7 @@ std::vector<size_t> planned_order(const SliceView& view, const PlannedRule& rule
     longest = std::max(longest, remaining[i]);
   }
   const double horizon = std::max(longest, rule.stretch * work / view.devices);
-  struct Key {
-    int tier;
-    double value;
-  };
-  std::vector<Key> keys(count);
+  std::vector<SliceKey> keys(count);
   for (size_t i = 0; i < count; ++i) {
     const SliceJob& job = view.jobs[i];
     const double length = std::max(job.estimate_s.value_or(0), job.attained_s + remaining[i]);
@@ -39,15 +33,7 @@ std::vector<size_t> planned_order(const SliceView& view, const PlannedRule& rule
       keys[i] = {2, remaining[i] * std::pow(job.devices, rule.device_exponent)};
     }
   }
-  std::vector<size_t> order(count);
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    const SliceJob& x = view.jobs[a];
-    const SliceJob& y = view.jobs[b];
-    return std::tie(keys[a].tier, keys[a].value, x.arrived_s, x.id) <
-           std::tie(keys[b].tier, keys[b].value, y.arrived_s, y.id);
-  });
-  return order;
+  return order_by(view, keys);
 }
 
 PlannedOutcome roll_out(const SliceView& view, const PlannedRule& rule,

@@ -9,10 +9,12 @@ namespace berth::core {
 namespace {
 
 constexpr std::array kPolicies = {
-    TimeSlicingPolicy{"berth",
-                      "lengths known: the shortest first, unless a job would end late; "
-                      "unknown: what has had little and is likely to end soon",
-                      false, make_berth_slicer},
+    TimeSlicingPolicy{
+        "berth",
+        "lengths known: the shortest first, unless a job would end late; known badly: "
+        "also unless it may be long; "
+        "unknown: what has had little and is likely to end soon",
+        false, make_berth_slicer},
     TimeSlicingPolicy{"fifo", "in the order of arrival", false, make_fifo_slicer},
     TimeSlicingPolicy{"las", "least attained service first", false, make_las_slicer},
     TimeSlicingPolicy{"srtf", "shortest remaining time first", true, make_srtf_slicer},

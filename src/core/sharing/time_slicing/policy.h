@@ -27,6 +27,7 @@ struct SliceJob {
 struct PastJob {
   uint32_t model = 0;
   double runtime_s = 0;
+  std::optional<double> estimate_s{};  ///< what was estimated, where it was
 };
 
 /// Everything that a decision depends on.

@@ -14,16 +14,9 @@ class OrderSlicer final : public TimeSlicer {
   explicit OrderSlicer(Key key) : key_(key) {}
 
   std::vector<size_t> choose(const SliceView& view) override {
-    std::vector<size_t> order(view.jobs.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::vector<double> keys;
-    for (const SliceJob& job : view.jobs) keys.push_back(key_(view, job));
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      const SliceJob& x = view.jobs[a];
-      const SliceJob& y = view.jobs[b];
-      return std::tie(keys[a], x.arrived_s, x.id) < std::tie(keys[b], y.arrived_s, y.id);
-    });
-    return fill_in_order(view, order);
+    std::vector<SliceKey> keys;
+    for (const SliceJob& job : view.jobs) keys.push_back({0, key_(view, job)});
+    return fill_in_order(view, order_by(view, keys));
   }
 
  private:
@@ -36,6 +29,18 @@ std::unique_ptr<TimeSlicer> ordered_by(Key key) {
 }
 
 }  // namespace
+
+std::vector<size_t> order_by(const SliceView& view, std::span<const SliceKey> keys) {
+  std::vector<size_t> order(view.jobs.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const SliceJob& x = view.jobs[a];
+    const SliceJob& y = view.jobs[b];
+    return std::tie(keys[a].tier, keys[a].value, x.arrived_s, x.id) <
+           std::tie(keys[b].tier, keys[b].value, y.arrived_s, y.id);
+  });
+  return order;
+}
 
 double remaining_s(const SliceView& view, const SliceJob& job) {
   return std::max(job.estimate_s.value_or(0) - job.attained_s, view.round_s / 2);

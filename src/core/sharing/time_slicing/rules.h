@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "core/sharing/time_slicing/policy.h"
 
@@ -16,6 +18,14 @@ std::unique_ptr<TimeSlicer> make_longest_slicer();
 std::unique_ptr<TimeSlicer> make_least_laxity_slicer();
 /// Berth's: see time_slicing_berth.cc.
 std::unique_ptr<TimeSlicer> make_berth_slicer();
+
+/// A job's place in an order: lower tiers first, then lower values.
+struct SliceKey {
+  int tier = 0;
+  double value = 0;
+};
+/// Indices of `view.jobs` by their `keys`, then by arrival, then by id.
+std::vector<size_t> order_by(const SliceView& view, std::span<const SliceKey> keys);
 
 /// What `job` has still to run by its estimate; never below half a round, as an estimate that has
 /// passed says only that the end is near.

@@ -94,6 +94,7 @@ TEST_F(BooksTest, APodPaysForWhatItHoldsFromItsBindingToItsEndAndTheRestIsIdleOr
   EXPECT_EQ(objects::find_int(told, {"allocatedMicro"}) + objects::find_int(told, {"idleMicro"}) +
                 objects::find_int(told, {"overheadMicro"}),
             objects::find_int(told, {"totalMicro"}));
+  EXPECT_EQ(objects::find_int(told, {"pricesMicro", "H100"}), 4'000'000) << "an hour";
 }
 
 TEST_F(BooksTest, WhatIsDeletedIsStillBilledAndWhatWasNotBoundIsNot) {
@@ -171,6 +172,12 @@ TEST_F(BooksTest, TokensCountOnceHoweverOftenAGatewayTellsOfThem) {
     if (objects::find_string(tenant, {"key"}) == "ann") {
       EXPECT_EQ(objects::find_int(tenant, {"outputTokens"}), 40);
     }
+  told = report("01:00", "03:00", core::CostDimension::kConsumer);
+  const JsonArray& consumers = objects::find_array(told, {"rows"});
+  ASSERT_EQ(consumers.size(), 2U) << "not the namespace of the pods";
+  EXPECT_EQ(objects::find_string(consumers[0], {"key"}), "bob");
+  EXPECT_EQ(objects::find_int(consumers[0], {"costMicro"}), 8'200'000 / 10 * 9);
+  EXPECT_EQ(objects::find_int(consumers[1], {"costMicro"}), 8'200'000 / 10);
 }
 
 TEST_F(BooksTest, ABudgetCountsWhatIsBelowItsQueueInItsPeriod) {

@@ -8,11 +8,13 @@ namespace {
 
 using testing::HasSubstr;
 
+const auto kFirst = [](const std::string&) { return std::optional<size_t>(0); };
 constexpr int64_t kBegin = 1'700'000'000;
 
 ScalingSpec spec(int min = 0, int max = 6) {
   ScalingSpec spec;
   spec.model = "chat";
+  spec.variants.resize(1);
   spec.policy = core::find_scaling_policy("queueing");
   spec.service.objective = {.ttft_s = 1, .tpot_s = 0.1, .attainment = 0.95};
   spec.service.min_replicas = min;
@@ -26,7 +28,7 @@ ScalingSpec spec(int min = 0, int max = 6) {
 /// A service whose orders are ready after two seconds, told of by one gateway.
 class Live {
  public:
-  explicit Live(ScalingSpec of = spec()) : scaler(std::move(of), std::nullopt, {}) {}
+  explicit Live(ScalingSpec of = spec()) : scaler(std::move(of), {}, {}) {}
 
   /// So many seconds of so many requests a second of 0.4 s each.
   void load(int seconds, double rate) {
@@ -39,8 +41,9 @@ class Live {
       demand.sample.concurrency = 0.4 * rate;
       demand.held = rate > 0 && counts.ready == 0;
       for (int n = 0; n < std::min(rate, 8.0) && counts.ready > 0; ++n)
-        demand.served.push_back({50, 20, 0.05, 0.4, std::min(4.0, rate / counts.ready)});
-      scaler.on_demand(second, demand, 1, at(1.0));
+        demand.served.push_back(
+            {.request = {50, 20, 0.05, 0.4, std::min(4.0, rate / counts.ready)}, .pod = {}});
+      scaler.on_demand(second, demand, 1, kFirst, at(1.0));
       step();
     }
   }
@@ -66,7 +69,7 @@ class Live {
   }
 
   ServiceScaler scaler;
-  ReplicaCounts counts{.why_unplaceable = {}};
+  ServiceCounts counts;
   ScalingVerdict last;
   int64_t second = kBegin;
   int most = 0;
@@ -81,7 +84,7 @@ TEST(ServiceScaler, ComesFromZeroWithTheFirstHeldRequestBeforeItsWindowEnds) {
   EXPECT_EQ(live.last.replicas, 0);
   documents::ModelDemand demand{.model = "chat", .held = true};
   demand.sample.arrivals = 1;
-  live.scaler.on_demand(live.second, demand, 1, live.at(0.5));
+  live.scaler.on_demand(live.second, demand, 1, kFirst, live.at(0.5));
   live.decide(live.at(0.5));
   EXPECT_EQ(live.last.replicas, 1);
   EXPECT_THAT(live.last.reason, HasSubstr("a request waits"));
@@ -94,6 +97,9 @@ TEST(ServiceScaler, GrowsWithLoadHoldsAndGoesBackToZero) {
   live.load(40, 40);
   const int grown = live.counts.ordered;
   EXPECT_GT(grown, 2);
+  ASSERT_TRUE(live.last.growth);
+  EXPECT_GT(live.last.growth->values.front(), 0);
+  EXPECT_LT(live.last.growth->values.back(), live.last.growth->values.front());
   live.load(10, 1);
   EXPECT_EQ(live.counts.ordered, grown) << "held for 20 s after it was last wanted";
   EXPECT_THAT(live.last.reason, HasSubstr("requests/s of late"));
@@ -112,6 +118,31 @@ TEST(ServiceScaler, DoesNotFlapUnderASteadyLoad) {
     changes += live.counts.ordered != before ? 1 : 0;
   }
   EXPECT_LE(changes, 2);
+}
+
+TEST(ServiceScaler, StandsByBeyondTheLoadAndWhereThereIsNone) {
+  for (const std::string_view policy : {"queueing", "saturation"}) {
+    ScalingSpec standing = spec();
+    standing.standby = 1;
+    standing.policy = core::find_scaling_policy(policy);
+    Live live(standing);
+    live.silence(3);
+    EXPECT_EQ(live.last.replicas, 1) << "before any gateway said a word";
+    live.load(60, 0);
+    EXPECT_EQ(live.last.replicas, 1) << policy << ": " << live.last.reason;
+    EXPECT_THAT(live.last.reason, HasSubstr("; 1 of them stand by"));
+    live.load(30, 2);
+    EXPECT_EQ(live.last.replicas, 2) << policy << ": " << live.last.reason;
+  }
+  ScalingSpec least = spec(2);
+  least.standby = 1;
+  Live live(least);
+  live.load(30, 2);
+  EXPECT_EQ(live.last.replicas, 2) << "one that the load needs, and one that stands by";
+  live.load(60, 40);
+  const int grown = live.last.replicas;
+  EXPECT_GT(grown, 3);
+  EXPECT_LE(grown, 6);
 }
 
 TEST(ServiceScaler, SilenceIsNotTakenForQuiet) {
@@ -149,13 +180,13 @@ TEST(ServiceScaler, WhatCannotBePlacedIsAskedForOnce) {
 TEST(ServiceScaler, LearnsWhatAReplicaTakesAndHandsItOn) {
   Live live;
   live.load(60, 8);
-  live.scaler.on_started(Duration::seconds(7));
+  live.scaler.on_started(0, Duration::seconds(7));
   live.load(1, 8);
   const Json measured(live.last.measured);
   EXPECT_EQ(objects::find(measured, {"leadSeconds"})->to_number<double>(), 7);
   EXPECT_GT(objects::find_int(measured, {"observedRequests"}), 100);
-  ServiceScaler next(spec(), std::nullopt, live.last.measured);
-  next.on_demand(live.second, {.model = "chat"}, 1, live.at(1));
+  ServiceScaler next(spec(), {}, live.last.measured);
+  next.on_demand(live.second, {.model = "chat"}, 1, kFirst, live.at(1));
   const ScalingVerdict verdict = next.decide(live.counts, live.at(2));
   EXPECT_THAT(verdict.reason, HasSubstr("a start 7 s"));
   EXPECT_THAT(verdict.reason, HasSubstr("(+-30%)")) << "a measured start, of another time";

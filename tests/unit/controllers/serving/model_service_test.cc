@@ -105,9 +105,10 @@ TEST_F(ModelServiceTest, GatewaysLearnOfTheObjectiveAndOfItsChanges) {
   const auto told = [&](std::string_view what) {
     return find_string(world.json(front), {"metadata", "annotations", what}, "nothing");
   };
-  service(R"(,"objective":{"ttft":{"target":"2s"},"tpot":{"target":"60ms"}})");
+  service(
+      R"(,"objective":{"ttft":{"target":"2s"},"tpot":{"target":"60ms"},"latency":{"target":"9s"}})");
   settle();
-  EXPECT_EQ(told("berth.dev/objective"), "ttft=2s,tpot=60ms");
+  EXPECT_EQ(told("berth.dev/objective"), "ttft=2s,tpot=60ms,latency=9s");
   EXPECT_EQ(told("berth.dev/health-path"), "/health");
   world.change(front, R"({"metadata":{"annotations":{"team":"ann"}}})");
   world.change(key, R"({"spec":{"objective":null}})");

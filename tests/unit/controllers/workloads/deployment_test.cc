@@ -11,6 +11,7 @@
 namespace berth::controllers {
 namespace {
 
+using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -237,6 +238,29 @@ TEST(TemplateHash, DependsOnContentAndNotOnOrder) {
   EXPECT_NE(hash, template_hash(json(R"({"spec":{"a":1,"b":[2]}})"), 1));
   EXPECT_TRUE(same_template(json(R"({"metadata":{"labels":{"a":"b","pod-template-hash":"x"}}})"),
                             json(R"({"metadata":{"labels":{"a":"b"}}})")));
+}
+
+TEST_F(DeploymentTest, ReplicasAreToldWhatTheyAreWorthAndTheLeastGoesFirst) {
+  const auto worths = [&] {
+    std::vector<std::string> each;
+    for (const ObjectPtr& pod : world.active_pods())
+      each.emplace_back(pod->annotation("berth.dev/growth-value"));
+    std::ranges::sort(each);
+    return each;
+  };
+  deployment(R"("replicas":3)");
+  world.change(key, R"({"metadata":{"annotations":{"berth.dev/growth-values":"1: 0.5, 0.1"}}})");
+  settle();
+  EXPECT_THAT(worths(), ElementsAre("", "0.1", "0.5")) << "from their creation on";
+  world.change(key, R"({"metadata":{"annotations":{"berth.dev/growth-values":"1: 0.8, 0.3"}}})");
+  settle();
+  EXPECT_THAT(worths(), ElementsAre("", "0.3", "0.8"));
+  world.change(key, R"({"spec":{"replicas":2}})");
+  settle();
+  EXPECT_THAT(worths(), ElementsAre("", "0.8"));
+  world.change(key, R"({"metadata":{"annotations":{"berth.dev/growth-values":"1:"}}})");
+  settle();
+  EXPECT_THAT(worths(), ElementsAre("", "")) << "nothing is known any more";
 }
 
 }  // namespace

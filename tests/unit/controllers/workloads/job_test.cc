@@ -38,6 +38,10 @@ class JobTest : public testing::Test {
     const Json* found = find_condition(world.json(key), condition);
     return found == nullptr ? "" : std::string(objects::find_string(*found, {"reason"}));
   }
+  std::string message(std::string_view condition) {
+    const Json* found = find_condition(world.json(key), condition);
+    return found == nullptr ? "" : std::string(objects::find_string(*found, {"message"}));
+  }
   std::vector<int64_t> active_indexes() {
     std::vector<int64_t> indexes;
     for (const ObjectPtr& pod : world.active_pods()) indexes.push_back(index_of(*pod));
@@ -164,8 +168,12 @@ TEST_F(JobTest, BackoffDoublesAndIsForgottenBySuccess) {
     const auto again = settle();
     ASSERT_TRUE(again);
     EXPECT_EQ(*again - world.now, Duration::seconds(expected));
+    EXPECT_TRUE(is("berth.dev/BackingOff"));
+    EXPECT_THAT(message("berth.dev/BackingOff"),
+                testing::HasSubstr("starts at " + format_time(*again)));
     world.now = *again;
     settle();
+    EXPECT_FALSE(is("berth.dev/BackingOff"));
   }
   world.set_pod(world.active_pods().at(0), "Succeeded");
   EXPECT_FALSE(settle());

@@ -118,6 +118,33 @@ TEST(Ledger, ANodeIsPaidForOnlyWhileItIsThere) {
   EXPECT_EQ(ledger.report(prices(), CostDimension::kQueue, at(0), at(100)).total.micro, 40'000);
 }
 
+TEST(Ledger, AModelIsPaidByThoseWhoAskedIt) {
+  CostLedger ledger;
+  ledger.on_node("n", {{"H100", 8000}}, at(0));
+  ledger.on_start(pod("a", 0, 1000));
+  CostInterval training = pod("b", 0, 2000);
+  training.owner = {"research", "team-b", "", "training"};
+  ledger.on_start(training);
+  CostInterval unasked = pod("c", 0, 1000);
+  unasked.owner = {"research", "team-c", "quiet", "quiet"};
+  ledger.on_start(unasked);
+  const CostReport report =
+      ledger.report(prices(), CostDimension::kConsumer, at(0), at(100),
+                    {{{"team-b", "llama"}, 1}, {{"team-d", "llama"}, 2}, {{"team-e", "gone"}, 5}});
+  // llama took 100,000: a third is team-b's, beside its own 200,000; team-a owns the pod and asked
+  // nothing.
+  ASSERT_EQ(report.rows.size(), 3U);
+  EXPECT_EQ(report.rows[0].key, "team-b");
+  EXPECT_EQ(report.rows[0].cost.micro, 200'000 + 33'333);
+  EXPECT_EQ(report.rows[0].device_time, Duration::seconds(200) + Duration{33'333'333'333});
+  EXPECT_EQ(report.rows[1].key, "team-c");
+  EXPECT_EQ(report.rows[1].cost.micro, 100'000);
+  EXPECT_EQ(report.rows[2].key, "team-d");
+  EXPECT_EQ(report.rows[2].cost.micro, 66'667) << "nothing is lost by rounding";
+  EXPECT_EQ(report.allocated,
+            ledger.report(prices(), CostDimension::kQueue, at(0), at(100)).allocated);
+}
+
 TEST(Ledger, TokensCostWhatTheirDevicesDid) {
   EXPECT_EQ(cost_per_million_tokens({5'000'000}, 2'500'000)->micro, 2'000'000);
   EXPECT_FALSE(cost_per_million_tokens({5'000'000}, 0));

@@ -109,6 +109,24 @@ TEST(Queueing, HoldsWhatTheWorkNeedsWithRoomForBursts) {
   EXPECT_FALSE(played.last.reason.empty());
 }
 
+TEST(Queueing, SaysWhatIsNeededUnroundedWhateverTheBounds) {
+  ScaledService of = service();
+  of.unrounded = true;
+  Played free("queueing", of), bounded("queueing", [&] {
+    ScaledService less = of;
+    less.max_replicas = 2;
+    return less;
+  }());
+  free.load(1800, 40, 100);
+  bounded.load(1800, 40, 100);
+  EXPECT_GT(free.last.needed, free.replicas - 1.02);
+  EXPECT_LE(free.last.needed, free.replicas * 1.01);
+  EXPECT_EQ(bounded.replicas, 2);
+  EXPECT_NEAR(bounded.last.needed, free.last.needed, 0.05 * free.last.needed);
+  free.load(900, 0, 0);
+  EXPECT_EQ(free.last.needed, 0) << "idle";
+}
+
 TEST(Queueing, SteadyLoadDoesNotFlap) {
   Played played("queueing", service(), 3);
   played.load(900, 40, 100);

@@ -5,6 +5,7 @@
 #include "core/scaling/serving/block_pool.h"
 #include "core/scaling/serving/continuous_batching.h"
 #include "core/scaling/serving/serving_profile.h"
+#include "core/scaling/serving/steady_state.h"
 
 namespace berth::core {
 namespace {
@@ -179,6 +180,19 @@ TEST(ContinuousBatching, StretchesAreTheSameAsIterations) {
       EXPECT_NEAR(one.last_s[i], many.last_s[i], 1e-6) << i << " with blocks " << blocks;
     }
   }
+}
+
+TEST(ServingObjective, OfTheWholeAnswerIsSplitBetweenItsParts) {
+  const std::vector<RequestShape> shapes = {{100, 11}, {100, 101}};
+  const ServingObjective whole{.ttft_s = 8, .tpot_s = 8, .latency_s = 8, .attainment = 0.9};
+  EXPECT_DOUBLE_EQ(planned(whole, shapes).tpot_s, 0.06) << "6 s for 100 gaps";
+  EXPECT_DOUBLE_EQ(planned(whole, shapes).ttft_s, 2);
+  const ServingObjective tight{.ttft_s = 1, .tpot_s = 0.02, .latency_s = 8, .attainment = 0.9};
+  EXPECT_DOUBLE_EQ(planned(tight, shapes).tpot_s, 0.02) << "no bound is loosened";
+  EXPECT_DOUBLE_EQ(planned(tight, shapes).ttft_s, 1);
+  EXPECT_EQ(planned({.ttft_s = 3}, shapes).ttft_s, 3) << "nothing is asked of the whole";
+  EXPECT_TRUE(whole.holds(7, 7, 8));
+  EXPECT_FALSE(whole.holds(1, 0.01, 8.1));
 }
 
 }  // namespace

@@ -52,7 +52,10 @@ TEST(SkopeoErrors, AreSortedByWhoMustAct) {
   EXPECT_EQ(code("level=fatal msg=\"... manifest unknown: x\""), ErrorCode::kNotFound);
   EXPECT_EQ(code("level=fatal msg=\"... unauthorized: authentication required\""),
             ErrorCode::kNotFound);
-  EXPECT_EQ(code("level=fatal msg=\"dial tcp: connection refused\""), ErrorCode::kUnavailable);
+  EXPECT_EQ(code("level=fatal msg=\"status code from registry 404 (Not Found)\""),
+            ErrorCode::kNotFound);
+  EXPECT_EQ(code("level=fatal msg=\"dial tcp 127.0.0.1:40485: connection refused\""),
+            ErrorCode::kUnavailable);
   EXPECT_EQ(read_skopeo_error("msg=\"unexpected EOF\"", "oci-archive:/x").code,
             ErrorCode::kInvalid);
   EXPECT_EQ(

@@ -90,6 +90,7 @@ std::string position(const Error& error) {
 TEST(ClusterTraces, SayWhereTheyAreWrong) {
   const auto job = [](std::string_view text) { return position(jobs(text).error()); };
   EXPECT_EQ(job("job,submit,runtime_s,gpus\n"), "f:1:1");
+  EXPECT_EQ(job("; c\n  1 10 nan 100 20 -1 1024 20 200 -1 1 3 1 -1 2 -1 -1 -1\n"), "f:2:8");
   EXPECT_EQ(job("job,submit_s,runtime_s,gpus\na,0,10,1\nb,0,10,-2\n"), "f:3:8");
   EXPECT_EQ(job("job,submit_s,runtime_s,gpus\na,0,10,1\na,0,10,1\n"), "f:3:1");
   EXPECT_EQ(job("job,submit_s,runtime_s,gpus\na,0,0,1\n"), "f:2:1");
