@@ -209,7 +209,7 @@ void add_simulate_fleet(CLI::App& simulate_command, int& exit_code) {
       ->capture_default_str();
   command->add_option("--rate", options->rate, "Of the made-up load: requests a second, mean")
       ->type_name("RATE")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();
   command
       ->add_option("--copies", options->copies,

@@ -51,16 +51,20 @@ bool ModelDispatcher::any_replica() const {
   return std::ranges::any_of(replicas_, &Replica::present);
 }
 
-ReplicaId ModelDispatcher::route(uint64_t prefix) {
-  const auto chosen = choose_replica(loads_, prefix);
+ReplicaId ModelDispatcher::route(uint64_t prefix, Time now) const {
+  const auto chosen = choose_replica(loads_, prefix, now);
   return chosen ? ReplicaId{static_cast<uint32_t>(*chosen)} : ReplicaId{};
 }
 
-void ModelDispatcher::begin(const QueuedRequest& request, ReplicaId replica) {
+void ModelDispatcher::begin(const QueuedRequest& request, ReplicaId replica, Time now) {
   ReplicaLoad& load = loads_[replica.index()];
   ++load.in_flight;
   load.outstanding_work += request.expected_work;
   load.last_chosen = ++choices_;
+  if (pacer_)
+    load.not_before = std::max(load.not_before, now) +
+                      pacer_->spacing(request.input_tokens, request.expected_output_tokens,
+                                      now - request.arrived);
   ++in_flight_;
 }
 
@@ -91,6 +95,7 @@ ModelDispatcher::Verdict ModelDispatcher::on_request(const ServingRequest& reque
                                            .tenant = request.tenant,
                                            .priority = request.priority,
                                            .input_tokens = request.input_tokens,
+                                           .expected_output_tokens = request.expected_output_tokens,
                                            .expected_work = std::max<int64_t>(1, work),
                                            .prefix = request.prefix,
                                            .arrived = now},
@@ -100,9 +105,9 @@ ModelDispatcher::Verdict ModelDispatcher::on_request(const ServingRequest& reque
   // Should it come back unanswered, it waits for no longer than for a start.
   queued.expires = std::min(now + options_.start_limit, request.deadline);
   if (queue_.empty()) {
-    if (const ReplicaId replica = route(request.prefix); replica.valid()) {
+    if (const ReplicaId replica = route(request.prefix, now); replica.valid()) {
       queue_.on_pass(request.tenant, request.input_tokens);
-      begin(queued, replica);
+      begin(queued, replica, now);
       verdict.kind = Verdict::Kind::kDispatched;
       verdict.dispatch.replica = replica;
       verdict.dispatch.in_flight = in_flight(replica);
@@ -129,11 +134,19 @@ ModelDispatcher::Verdict ModelDispatcher::on_request(const ServingRequest& reque
 }
 
 std::optional<Dispatch> ModelDispatcher::next(Time now) {
-  if (queue_.empty() || !route(0).valid()) return std::nullopt;
+  if (queue_.empty() || !route(0, now).valid()) return std::nullopt;
   const QueuedRequest request = *queue_.take(now);
-  const ReplicaId replica = route(request.prefix);
-  begin(request, replica);
+  const ReplicaId replica = route(request.prefix, now);
+  begin(request, replica, now);
   return Dispatch{request, replica, in_flight(replica)};
+}
+
+Time ModelDispatcher::wake_at() const {
+  Time first{INT64_MAX};
+  if (queue_.empty()) return first;
+  for (const ReplicaLoad& load : loads_)
+    if (load.ready && load.in_flight < load.max_in_flight) first = std::min(first, load.not_before);
+  return first;
 }
 
 std::vector<std::pair<QueuedRequest, Refusal>> ModelDispatcher::expire(Time now) {

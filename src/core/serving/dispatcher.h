@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "core/serving/admission.h"
 #include "core/serving/fair_queue.h"
+#include "core/serving/prompt_pacer.h"
 #include "core/serving/routing.h"
 
 namespace berth::core {
@@ -47,7 +48,7 @@ struct Refusal {
 /// One model's traffic: who goes next, where, and who is turned away. Events in, decisions out; the
 /// caller carries them out and says how they went.
 ///
-/// After any event but an arrival, `next` is called until it gives nothing.
+/// After any event but an arrival, and at `wake_at`, `next` is called until it gives nothing.
 class ModelDispatcher {
  public:
   struct Options {
@@ -68,6 +69,9 @@ class ModelDispatcher {
 
   void on_tenant(TenantId tenant, int64_t weight_milli) { queue_.on_tenant(tenant, weight_milli); }
 
+  /// Prompts are given out no faster than that; without, as soon as a replica has room.
+  void on_pacer(std::optional<PromptPacer> pacer) { pacer_ = pacer; }
+
   /// A new replica, not ready yet. `identity` says where it is, for prefix affinity.
   ReplicaId on_replica(uint64_t identity, int max_in_flight);
   void on_replica_ready(ReplicaId replica, bool ready);
@@ -76,6 +80,9 @@ class ModelDispatcher {
 
   Verdict on_request(const ServingRequest& request, Time now);
   std::optional<Dispatch> next(Time now);
+  /// When, without any event, somebody who waits may go next; the end of time where only an event
+  /// can let them.
+  Time wake_at() const;
   /// Those that waited for too long, with what to tell them.
   std::vector<std::pair<QueuedRequest, Refusal>> expire(Time now);
   /// The client left before its turn. False where its turn had come.
@@ -103,13 +110,14 @@ class ModelDispatcher {
     bool present = false;
   };
 
-  ReplicaId route(uint64_t prefix);
-  void begin(const QueuedRequest& request, ReplicaId replica);
+  ReplicaId route(uint64_t prefix, Time now) const;
+  void begin(const QueuedRequest& request, ReplicaId replica, Time now);
   void leave(const Dispatch& dispatch);
   bool over_its_share(TenantId tenant) const;
 
   const Options options_;
   FairQueue queue_;
+  std::optional<PromptPacer> pacer_;
   DrainRate rate_;
   std::vector<ReplicaLoad> loads_;
   std::vector<Replica> replicas_;

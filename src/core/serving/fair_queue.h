@@ -17,6 +17,7 @@ struct QueuedRequest {
   TenantId tenant = {};
   int priority = 0;  ///< higher goes first among the requests of one tenant
   int64_t input_tokens = 0;
+  int64_t expected_output_tokens = 0;
   int64_t expected_work = 0;  ///< weighted tokens, to foresee waits
   uint64_t prefix = 0;        ///< what its prompt begins with, hashed; 0: nothing to speak of
   Time arrived = {};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/time.h"
 #include "core/scaling/serving/work_rates.h"
 
 namespace berth::core {
@@ -13,17 +14,16 @@ namespace berth::core {
 /// The pace rises with how urgent the prompt is: while the TTFT objective leaves time there is
 /// slack to keep iterations short, and when it runs out throughput counts. Measured on the Azure
 /// code trace (`berth simulate fleet`): between these two, attainment is flat.
-class PromptPacer {
- public:
+struct PromptPacer {
   static constexpr double kCalm = 0.5, kUrgent = 0.9;
 
-  /// Not before this is it given another.
-  double free_s() const { return free_s_; }
-  /// `urgency`: 0 came just now, 1 must begin now.
-  void on_dispatch(double now_s, double work_s, double urgency, const WorkRates& rates);
+  WorkRates rates = {};
+  Duration ttft = {};  ///< the objective
 
- private:
-  double free_s_ = 0;
+  /// How long it may wait for its turn and still be in time.
+  Duration patience(int64_t input_tokens) const;
+  /// For how long a replica has enough with such a request, which waited for its turn.
+  Duration spacing(int64_t input_tokens, int64_t output_tokens, Duration waited) const;
 };
 
 }  // namespace berth::core

@@ -6,11 +6,11 @@
 namespace berth::core {
 namespace {
 
-bool has_room(const ReplicaLoad& replica) {
-  return replica.ready && replica.in_flight < replica.max_in_flight;
+bool has_room(const ReplicaLoad& replica, Time now) {
+  return replica.ready && replica.in_flight < replica.max_in_flight && replica.not_before <= now;
 }
 
-std::optional<size_t> by_prefix(std::span<const ReplicaLoad> replicas, uint64_t prefix) {
+std::optional<size_t> by_prefix(std::span<const ReplicaLoad> replicas, uint64_t prefix, Time now) {
   int ready = 0;
   int in_flight = 0;
   for (const ReplicaLoad& replica : replicas) {
@@ -23,7 +23,7 @@ std::optional<size_t> by_prefix(std::span<const ReplicaLoad> replicas, uint64_t 
   std::optional<size_t> best;
   uint64_t best_hash = 0;
   for (size_t i = 0; i < replicas.size(); ++i) {
-    if (!has_room(replicas[i]) || replicas[i].in_flight >= bound) continue;
+    if (!has_room(replicas[i], now) || replicas[i].in_flight >= bound) continue;
     const uint64_t hash = mix(prefix, replicas[i].identity);
     if (!best || hash > best_hash) {
       best = i;
@@ -43,16 +43,17 @@ uint64_t mix(uint64_t a, uint64_t b) {
   return x ^ (x >> 31);
 }
 
-std::optional<size_t> choose_replica(std::span<const ReplicaLoad> replicas, uint64_t prefix) {
+std::optional<size_t> choose_replica(std::span<const ReplicaLoad> replicas, uint64_t prefix,
+                                     Time now) {
   if (prefix != 0)
-    if (const auto chosen = by_prefix(replicas, prefix)) return chosen;
+    if (const auto chosen = by_prefix(replicas, prefix, now)) return chosen;
   std::optional<size_t> best;
   const auto key = [&](size_t i) {
     const ReplicaLoad& replica = replicas[i];
     return std::tuple(replica.outstanding_work, replica.in_flight, replica.last_chosen);
   };
   for (size_t i = 0; i < replicas.size(); ++i)
-    if (has_room(replicas[i]) && (!best || key(i) < key(*best))) best = i;
+    if (has_room(replicas[i], now) && (!best || key(i) < key(*best))) best = i;
   return best;
 }
 

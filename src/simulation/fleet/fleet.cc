@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <queue>
+#include <unordered_map>
 
 #include "core/scaling/policies/sample_history.h"
 #include "core/scaling/serving/work_rates.h"
+#include "core/serving/dispatcher.h"
 #include "simulation/fleet/replica_pool.h"
 #include "simulation/fleet/sampling.h"
 
@@ -26,6 +27,18 @@ struct Happening {
   }
 };
 
+/// Exact for whole nanoseconds, there and back.
+Time time_of(double s) {
+  return Time{std::llround(s * 1e9)};
+}
+
+/// Nobody is turned away but by their own deadline.
+core::ModelDispatcher::Options patient() {
+  return {.max_waiting = SIZE_MAX / 2,
+          .queue_limit = Duration::hours(24 * 365),
+          .start_limit = Duration::hours(24 * 365)};
+}
+
 double p95(std::vector<double>& values) {
   if (values.empty()) return 0;
   const auto at = values.begin() + static_cast<long>(values.size() * 95 / 100);
@@ -41,27 +54,31 @@ class Fleet {
         planned_(core::planned(service_.objective, service_.shapes)),
         scaler_(scaler),
         requests_(run.workload->requests),
-        rates_(core::work_rates(*service_.profile, service_.shapes, planned_.tpot_s,
-                                service_.max_in_flight)),
+        dispatcher_(patient()),
         pool_(*service_.profile, run.workload->length_s, run.warm_up_s),
         first_token_s_(requests_.size()) {
     const auto minutes = static_cast<size_t>(run.workload->length_s / 60) + 1;
     outcome_.misses_by_minute.resize(minutes);
     outcome_.arrivals_by_minute.resize(minutes);
+    if (run.gateway == FleetGateway::kBerth) {
+      pacer_ = {.rates = core::work_rates(*service_.profile, service_.shapes, planned_.tpot_s,
+                                          service_.max_in_flight),
+                .ttft = Duration::from_seconds(planned_.ttft_s)};
+      dispatcher_.on_pacer(pacer_);
+    }
     for (const core::RequestShape& shape : service_.shapes)
       expected_output_ += shape.output_tokens / static_cast<double>(service_.shapes.size());
   }
 
   FleetOutcome play() {
-    for (int i = 0; i < run_.initial_replicas; ++i)
-      pool_.at(pool_.order(-1))->state = Replica::State::kReady;
+    for (int i = 0; i < run_.initial_replicas; ++i) ready(order(-1));
     const double end_s = run_.workload->length_s;
     double next_window_s = service_.window_s, next_tick_s = 0;
     uint32_t next = 0;
     while (true) {
       const double arrival_s = next < requests_.size() ? requests_[next].arrival_s : kNever;
       const double happening_s = happenings_.empty() ? kNever : happenings_.top().at_s;
-      const double wake_s = queue_.empty() ? kNever : wake_s_;
+      const double wake_s = wake_s_;
       const double now_s =
           std::min({arrival_s, happening_s, next_window_s, next_tick_s, wake_s, end_s});
       if (now_s >= end_s) break;
@@ -87,14 +104,6 @@ class Fleet {
  private:
   bool judged(uint32_t id) const { return requests_[id].arrival_s >= run_.warm_up_s; }
   size_t minute_of(uint32_t id) const { return static_cast<size_t>(requests_[id].arrival_s / 60); }
-  double work_s(uint32_t id) const {
-    return rates_.work_s(requests_[id].prompt_tokens, expected_output_);
-  }
-  /// How long it may wait to be begun and still be in time.
-  double patience_s(uint32_t id) const {
-    return planned_.ttft_s - rates_.prompt_s(requests_[id].prompt_tokens);
-  }
-
   // Requests.
 
   void on_arrival(uint32_t id, double now_s) {
@@ -105,51 +114,47 @@ class Fleet {
     outcome_.arrivals_by_minute[minute_of(id)] += 1;
     concurrency_.change(now_s, 1);
     waiting_.change(now_s, 1);
-    queue_.push_back(id);
-    dispatch(now_s);
+    const auto output = std::llround(expected_output_);
+    const core::ServingRequest asked{
+        .id = id,
+        .tenant = core::TenantId{0},
+        .input_tokens = request.prompt_tokens,
+        .expected_output_tokens = output,
+        .deadline =
+            pacer_ ? time_of(now_s) + pacer_->patience(request.prompt_tokens) : Time{INT64_MAX}};
+    const auto verdict = dispatcher_.on_request(asked, time_of(now_s));
+    using Kind = core::ModelDispatcher::Verdict::Kind;
+    if (verdict.kind == Kind::kDispatched) submit(verdict.dispatch, now_s);
+    if (verdict.kind == Kind::kRefused) turn_away(id, now_s);
+    see_next();
   }
 
   void dispatch(double now_s) {
-    const bool berth = run_.gateway == FleetGateway::kBerth;
-    wake_s_ = kNever;
-    while (!queue_.empty()) {
-      const uint32_t id = queue_.front();
-      const double waited_s = now_s - requests_[id].arrival_s, patience = patience_s(id);
-      if (berth && waited_s > patience) {
-        leave_queue(now_s);
-        concurrency_.change(now_s, -1);
-        refuse(id);
-        continue;
-      }
-      uint32_t chosen = UINT32_MAX;
-      for (uint32_t slot = 0; slot < pool_.slots(); ++slot) {
-        const Replica* each = pool_.at(slot);
-        if (each == nullptr || each->state != Replica::State::kReady ||
-            each->in_flight >= service_.max_in_flight)
-          continue;
-        if (berth && each->pacer.free_s() > now_s) {
-          wake_s_ = std::min(wake_s_, each->pacer.free_s());
-          continue;
-        }
-        if (chosen == UINT32_MAX || each->outstanding_s < pool_.at(chosen)->outstanding_s)
-          chosen = slot;
-      }
-      if (chosen == UINT32_MAX) return;
-      leave_queue(now_s);
-      Replica& replica = *pool_.at(chosen);
-      replica.pacer.on_dispatch(now_s, work_s(id), waited_s / std::max(1e-3, patience), rates_);
-      submit(id, replica, chosen, now_s);
-    }
+    if (pacer_)
+      for (const auto& [request, refusal] : dispatcher_.expire(time_of(now_s)))
+        turn_away(static_cast<uint32_t>(request.id), now_s);
+    while (const auto dispatch = dispatcher_.next(time_of(now_s))) submit(*dispatch, now_s);
+    see_next();
   }
 
-  void leave_queue(double now_s) {
-    queue_.pop_front();
+  void see_next() {
+    const Time at = dispatcher_.wake_at();
+    wake_s_ = at.ns == INT64_MAX ? kNever : static_cast<double>(at.ns) / 1e9;
+  }
+
+  void turn_away(uint32_t id, double now_s) {
     waiting_.change(now_s, -1);
+    concurrency_.change(now_s, -1);
+    refuse(id);
   }
 
-  void submit(uint32_t id, Replica& replica, uint32_t slot, double now_s) {
+  void submit(const core::Dispatch& dispatch, double now_s) {
+    const auto id = static_cast<uint32_t>(dispatch.request.id);
+    const uint32_t slot = slots_[dispatch.replica.index()];
+    Replica& replica = *pool_.at(slot);
+    waiting_.change(now_s, -1);
+    dispatched_.emplace(id, dispatch);
     ++replica.in_flight;
-    replica.outstanding_s += work_s(id);
     replica.engine.submit(id, requests_[id].prompt_tokens, requests_[id].output_tokens);
     if (replica.busy)
       plan(slot, replica.begun_s + replica.engine.cut(now_s - replica.begun_s));
@@ -158,9 +163,11 @@ class Fleet {
   }
 
   void leave(uint32_t id, Replica& replica, double now_s) {
-    // What is expected of outputs drifts: the last request takes the rest with it.
-    replica.outstanding_s =
-        --replica.in_flight == 0 ? 0 : std::max(0.0, replica.outstanding_s - work_s(id));
+    --replica.in_flight;
+    const auto dispatch = dispatched_.find(id);
+    dispatcher_.on_end(dispatch->second, requests_[id].prompt_tokens, requests_[id].output_tokens,
+                       0, time_of(now_s));
+    dispatched_.erase(dispatch);
     concurrency_.change(now_s, -1);
   }
 
@@ -212,7 +219,7 @@ class Fleet {
     if (replica == nullptr || happening.order != replica->planned) return;
     const double now_s = happening.at_s;
     if (replica->state == Replica::State::kStarting) {
-      replica->state = Replica::State::kReady;
+      ready(happening.slot);
       return dispatch(now_s);
     }
     const auto& iteration = replica->engine.finish();
@@ -226,8 +233,29 @@ class Fleet {
     if (!replica->engine.idle())
       begin(happening.slot, now_s);
     else if (replica->state == Replica::State::kDraining)
-      pool_.release(happening.slot, now_s);
-    if (!queue_.empty()) dispatch(now_s);
+      give_back(happening.slot, now_s);
+    if (dispatcher_.waiting() > 0) dispatch(now_s);
+  }
+
+  // Replicas.
+
+  uint32_t order(double now_s) {
+    const uint32_t slot = pool_.order(now_s);
+    Replica& replica = *pool_.at(slot);
+    replica.id = dispatcher_.on_replica(slot, service_.max_in_flight);
+    slots_.resize(std::max<size_t>(slots_.size(), replica.id.index() + 1));
+    slots_[replica.id.index()] = slot;
+    return slot;
+  }
+
+  void ready(uint32_t slot) {
+    pool_.at(slot)->state = Replica::State::kReady;
+    dispatcher_.on_replica_ready(pool_.at(slot)->id, true);
+  }
+
+  void give_back(uint32_t slot, double now_s) {
+    dispatcher_.on_replica_gone(pool_.at(slot)->id);
+    pool_.release(slot, now_s);
   }
 
   // Scaling.
@@ -246,10 +274,10 @@ class Fleet {
 
   void grow(double now_s) {
     if (Replica* back = pool_.to_take_back(); back != nullptr) {
-      back->state = Replica::State::kReady;
+      ready(slots_[back->id.index()]);
       return dispatch(now_s);
     }
-    plan(pool_.order(now_s), now_s + service_.cold_start_s);
+    plan(order(now_s), now_s + service_.cold_start_s);
   }
 
   void shrink(double now_s) {
@@ -257,9 +285,9 @@ class Fleet {
     if (slot < 0) return;
     Replica& replica = *pool_.at(static_cast<uint32_t>(slot));
     if (replica.state == Replica::State::kStarting || !replica.busy)
-      pool_.release(static_cast<uint32_t>(slot), now_s);
-    else
-      replica.state = Replica::State::kDraining;
+      return give_back(static_cast<uint32_t>(slot), now_s);
+    replica.state = Replica::State::kDraining;
+    dispatcher_.on_replica_ready(replica.id, false);
   }
 
   void close_window(double now_s) {
@@ -282,8 +310,9 @@ class Fleet {
     pool_.release_all(end_s);
     // What has not ended by the workload's end is neither inside nor outside, unless it is late
     // already: a fleet that falls behind is not excused.
-    for (const uint32_t id : queue_)
-      if (judged(id) && end_s - requests_[id].arrival_s > service_.objective.ttft_s)
+    for (const auto& [request, refusal] : dispatcher_.expire(Time{INT64_MAX}))
+      if (const auto id = static_cast<uint32_t>(request.id);
+          judged(id) && end_s - requests_[id].arrival_s > service_.objective.ttft_s)
         ++outcome_.late;
     outcome_.requests = outcome_.inside + outcome_.refused + outcome_.late + outcome_.slow;
     outcome_.device_s = pool_.device_s();
@@ -299,13 +328,15 @@ class Fleet {
   const core::ServingObjective planned_;
   const FleetScaler& scaler_;
   const std::vector<FleetRequest>& requests_;
-  const core::WorkRates rates_;
+  std::optional<core::PromptPacer> pacer_;
+  core::ModelDispatcher dispatcher_;
   ReplicaPool pool_;
   std::vector<double> first_token_s_;
   std::priority_queue<Happening, std::vector<Happening>, std::greater<>> happenings_;
   uint64_t order_ = 0;
-  std::deque<uint32_t> queue_;
-  double wake_s_ = kNever;  ///< when a replica may take the next prompt
+  std::unordered_map<uint32_t, core::Dispatch> dispatched_;
+  std::vector<uint32_t> slots_;  ///< by ReplicaId
+  double wake_s_ = kNever;       ///< when a replica may take the next prompt
   double expected_output_ = 0;
   core::ServiceSample sample_;
   core::SampleHistory history_;

@@ -38,7 +38,7 @@ struct FleetOutcome {
 
 /// What stands in front of the replicas.
 enum class FleetGateway {
-  /// Prompts are paced (core/serving/prompt_pacer.h), and one that cannot begin in time is refused.
+  /// Prompts are paced, and one that cannot begin in time is refused.
   kBerth,
   /// The least outstanding work, at once, until the engines' own limit: what others do.
   kPlain,
@@ -56,7 +56,7 @@ struct FleetRun {
 using FleetScaler = std::function<int(const core::ServiceView&)>;
 
 /// One service's fleet in virtual time: every replica an engine of the serving model, requests
-/// routed to the least outstanding work or held in one queue until a replica has room, the scaler
+/// queued and routed by what the gateway does it with (core/serving/dispatcher.h), the scaler
 /// asked once a tick. What is ordered costs from that moment and is ready a cold start later; what
 /// is given up drains. Deterministic.
 FleetOutcome run_fleet(const FleetRun& run, const FleetScaler& scaler);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/scaling/serving/continuous_batching.h"
-#include "core/serving/prompt_pacer.h"
+#include "core/serving/tokens.h"
 
 namespace berth::simulation {
 
@@ -16,14 +16,13 @@ struct Replica {
   explicit Replica(const core::ServingProfile& profile) : engine(profile) {}
 
   core::ContinuousBatching engine;
-  core::PromptPacer pacer;
+  core::ReplicaId id;  ///< as the gateway knows it
   State state = State::kStarting;
   double ordered_s = 0;
   double begun_s = 0;  ///< of the stretch under way
   bool busy = false;
   uint64_t planned = 0;  ///< the happening that counts; others are out of date
   int in_flight = 0;
-  double outstanding_s = 0;  ///< work that its requests are expected to cost
 };
 
 /// The replicas of one service and the device time that they hold. A slot that is free is null and

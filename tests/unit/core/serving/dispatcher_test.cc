@@ -117,15 +117,31 @@ TEST_F(DispatcherTest, AGoneReplicaFinishesAndItsPlaceIsUsedAgain) {
   EXPECT_EQ(dispatcher_.on_replica(8, 2), old);
 }
 
+TEST_F(DispatcherTest, PacedPromptsWaitThoughThereIsRoom) {
+  // 100 tokens are 0.1 s of work: the next may come 0.2 s later, sooner once it has waited.
+  dispatcher_.on_pacer(PromptPacer{.rates = {.per_prompt_token_s = 1e-3}, .ttft = at(2) - Time{}});
+  ready_replica(4);
+  EXPECT_EQ(dispatcher_.wake_at(), Time{INT64_MAX}) << "nobody waits";
+  EXPECT_EQ(ask(kAnn, at(1)).kind, Kind::kDispatched);
+  EXPECT_EQ(ask(kAnn, at(1.1)).kind, Kind::kQueued);
+  EXPECT_EQ(dispatcher_.wake_at(), at(1.2));
+  EXPECT_FALSE(dispatcher_.next(at(1.199)));
+  EXPECT_EQ(dispatcher_.next(at(1.2))->request.id, 2u);
+
+  EXPECT_EQ(ask(kAnn, at(1.3)).kind, Kind::kQueued);
+  const ReplicaId other = ready_replica(4);
+  EXPECT_EQ(dispatcher_.next(at(1.3))->replica, other) << "it has had no prompt yet";
+}
+
 TEST(Routing, APrefixStaysWithItsReplicaUntilThatOneIsOverloaded) {
   std::vector<ReplicaLoad> replicas;
   for (uint64_t i = 1; i <= 4; ++i)
     replicas.push_back({.identity = i * 77, .ready = true, .max_in_flight = 100});
-  const size_t home = *choose_replica(replicas, 12345);
+  const size_t home = *choose_replica(replicas, 12345, {});
   for (ReplicaLoad& replica : replicas) replica.in_flight = 4;
-  EXPECT_EQ(choose_replica(replicas, 12345), home);
+  EXPECT_EQ(choose_replica(replicas, 12345, {}), home);
   replicas[home].in_flight = 8;
-  EXPECT_NE(choose_replica(replicas, 12345), home);
+  EXPECT_NE(choose_replica(replicas, 12345, {}), home);
 }
 
 TEST(Routing, FewPrefixesMoveWhenAReplicaLeaves) {
@@ -135,9 +151,9 @@ TEST(Routing, FewPrefixesMoveWhenAReplicaLeaves) {
   int moved = 0;
   for (uint64_t prefix = 1; prefix <= 1000; ++prefix) {
     replicas[2].ready = true;
-    const size_t before = *choose_replica(replicas, prefix);
+    const size_t before = *choose_replica(replicas, prefix, {});
     replicas[2].ready = false;
-    const size_t after = *choose_replica(replicas, prefix);
+    const size_t after = *choose_replica(replicas, prefix, {});
     moved += before != after && before != 2 ? 1 : 0;
   }
   EXPECT_EQ(moved, 0);

@@ -5,28 +5,26 @@
 namespace berth::core {
 namespace {
 
-const WorkRates kRates{.capacity = 0.8};
+/// A prompt of 1,000 tokens takes 0.1 s of work, and a replica does 0.8 s of it a second.
+constexpr PromptPacer kPacer{
+    .rates = {.per_prompt_token_s = 1e-4, .capacity = 0.8, .iteration_s = 0.01},
+    .ttft = Duration::seconds(2)};
 
 TEST(PromptPacer, PromptsAreHeldApartByTheirWork) {
-  PromptPacer pacer;
-  EXPECT_LE(pacer.free_s(), 0);
-  pacer.on_dispatch(10, 0.1, 0, kRates);
-  EXPECT_DOUBLE_EQ(pacer.free_s(), 10 + 0.1 / (0.8 * PromptPacer::kCalm));
+  EXPECT_NEAR(kPacer.spacing(1000, 50, {}).to_seconds(), 0.1 / (0.8 * PromptPacer::kCalm), 1e-9);
 }
 
 TEST(PromptPacer, UrgentOnesGoFaster) {
-  PromptPacer calm, urgent;
-  calm.on_dispatch(0, 0.1, 0, kRates);
-  urgent.on_dispatch(0, 0.1, 1, kRates);
-  EXPECT_LT(urgent.free_s(), calm.free_s());
-  EXPECT_DOUBLE_EQ(urgent.free_s(), 0.1 / (0.8 * PromptPacer::kUrgent));
+  const double urgent_s = 0.1 / (0.8 * PromptPacer::kUrgent);
+  const Duration patience = kPacer.patience(1000);
+  EXPECT_NEAR(patience.to_seconds(), 2 - 0.1 - 2 * 0.01, 1e-9);
+  EXPECT_NEAR(kPacer.spacing(1000, 50, patience).to_seconds(), urgent_s, 1e-9);
+  EXPECT_NEAR(kPacer.spacing(1000, 50, patience * 3).to_seconds(), urgent_s, 1e-9) << "no more so";
 }
 
-TEST(PromptPacer, IdleTimeIsNotSavedUp) {
-  PromptPacer pacer;
-  pacer.on_dispatch(0, 0.1, 1, kRates);
-  pacer.on_dispatch(100, 0.1, 1, kRates);
-  EXPECT_GT(pacer.free_s(), 100);
+TEST(PromptPacer, OneThatCanNeverBeInTimeIsAsUrgentAsAny) {
+  EXPECT_NEAR(kPacer.spacing(100'000, 50, Duration::seconds(1)).to_seconds(),
+              10 / (0.8 * PromptPacer::kUrgent), 1e-9);
 }
 
 }  // namespace
