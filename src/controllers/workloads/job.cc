@@ -15,6 +15,8 @@ namespace {
 constexpr Duration kFirstBackoff = Duration::seconds(10);
 /// Berth's own condition: no pod starts before the time in its message.
 constexpr std::string_view kBackingOff = "berth.dev/BackingOff";
+/// As of ReplicaSets: pods are missing that the API server does not let be made.
+constexpr std::string_view kReplicaFailure = "ReplicaFailure";
 constexpr Duration kMaxBackoff = Duration::minutes(10);
 /// Bounds one round of creations; the next round follows when these were seen.
 constexpr int64_t kMaxCreates = 500;
@@ -182,7 +184,8 @@ class JobRound {
     const int64_t missing = std::min(wanted - active - held, kMaxCreates);
     if (missing <= 0) return;
     backing_off_ = back_off();
-    if (!backing_off_) return create_pods(missing);
+    creating_ = !backing_off_;
+    if (creating_) return create_pods(missing);
     outcome_.look_again(backing_off_->until);
   }
 
@@ -263,6 +266,7 @@ class JobRound {
   void write_status(const Verdict& verdict) {
     set_suspension();
     set_back_off();
+    set_create_failure();
     const int64_t active = static_cast<int64_t>(tally_.active.size()) - removed_;
     const int64_t terminating = tally_.terminating + removed_;
     set_count("active", active);
@@ -324,6 +328,15 @@ class JobRound {
         now_);
   }
 
+  void set_create_failure() {
+    const std::string_view failure = view_.failure(job_.key);
+    if (!creating_) return drop_condition(conditions_, kReplicaFailure);
+    if (!failure.empty())
+      set_condition(conditions_,
+                    {std::string(kReplicaFailure), "True", "FailedCreate", std::string(failure)},
+                    now_);
+  }
+
   void set_count(std::string_view field, int64_t count) {
     if (count > 0) {
       status_[field] = count;
@@ -355,6 +368,7 @@ class JobRound {
   JsonObject status_;
   JsonArray conditions_;
   std::optional<BackOff> backing_off_;
+  bool creating_ = false;  ///< pods are missing and may be made
   int64_t removed_ = 0;
   int64_t removed_ready_ = 0;
   Outcome outcome_;

@@ -160,6 +160,18 @@ TEST_F(JobTest, AFailedIndexIsTriedAgain) {
   EXPECT_TRUE(is("Complete"));
 }
 
+TEST_F(JobTest, PodsThatMayNotBeMadeAreACondition) {
+  job(R"("completions":1,"parallelism":1)");
+  world.view.set_failure(key, "exceeded quota: small");
+  for (const Write& write : world.reconcile(kJob, key).writes)
+    if (write.verb != Write::Verb::kCreate) world.apply(write);
+  EXPECT_TRUE(is("ReplicaFailure"));
+  EXPECT_EQ(message("ReplicaFailure"), "exceeded quota: small");
+  settle();
+  EXPECT_THAT(world.active_pods(), SizeIs(1));
+  EXPECT_FALSE(is("ReplicaFailure")) << "they were made";
+}
+
 TEST_F(JobTest, BackoffDoublesAndIsForgottenBySuccess) {
   job(R"("completions":9,"parallelism":1)");
   settle();
