@@ -80,7 +80,8 @@ void load_text(const objects::Registry& registry, std::string_view text, const s
     return;
   }
   if (documents->empty()) {
-    into.errors.push_back({ErrorCode::kInvalid, "there is no object in it", file, ""});
+    into.errors.push_back({ErrorCode::kInvalid, "there is no object in it", file + ":1:1",
+                           "write one with apiVersion, kind and metadata"});
   }
   for (const objects::YamlDocument& document : *documents) {
     add_document(registry, document, file, into);

@@ -53,7 +53,7 @@ void add_scale(CLI::App& root, const Globals& globals, int& exit_code) {
   command->add_option("--replicas", options->replicas, "How many")
       ->type_name("COUNT")
       ->required()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, INT32_MAX));
   command->footer(
       "Examples:\n"
       "  berth scale deploy/web --replicas 3\n"
