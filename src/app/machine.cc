@@ -76,6 +76,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
   Parts& p = *parts;
   // First what may be refused for what the user wrote, and changes nothing.
   BERTH_TRY(p.devices, open_devices(options));
+  node::PlanningLock planning;
   BERTH_TRY(const Subnet services, node::service_range(options.data_dir, options.service_subnet));
   // The data folder is locked from here on.
   BERTH_TRY(p.server, apiserver::Server::start({.data_dir = options.data_dir,
@@ -100,7 +101,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                                              .cni_conf_dir = options.cni_conf_dir,
                                              .pod_subnet = options.pod_subnet,
                                              .service_subnet = services.to_string()},
-                                            api));
+                                            api, std::move(planning)));
   node::AgentOptions agent{.data_dir = options.data_dir,
                            .node_name = options.node_name,
                            .clock = clock,

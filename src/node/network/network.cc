@@ -1,15 +1,10 @@
 #include "node/network/network.h"
 
-#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <future>
 #include <memory>
 #include <utility>
-
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "node/files.h"
 #include "node/network/forwarding.h"
@@ -20,28 +15,6 @@ namespace berth::node {
 namespace {
 
 constexpr std::chrono::seconds kDrainLimit{5};
-
-/// Two that begin at once must not choose the same bridge and networks. Waits for the other, which
-/// takes milliseconds; where it cannot be made, goes on without.
-class PlanningLock {
- public:
-  PlanningLock() {
-    (void)make_directories(kRunDir, 0755);
-    fd_ = ::open((std::string(kRunDir) + "/network.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
-                 0600);
-    while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
-    }
-  }
-  ~PlanningLock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  PlanningLock(const PlanningLock&) = delete;
-  PlanningLock& operator=(const PlanningLock&) = delete;
-
- private:
-  static constexpr char kRunDir[] = "/run/berth";
-  int fd_ = -1;
-};
 
 Result<std::optional<Subnet>> read_subnet(const std::string& text, const std::string& option) {
   if (text.empty()) return std::optional<Subnet>();
@@ -59,13 +32,13 @@ Result<std::optional<Subnet>> read_subnet(const std::string& text, const std::st
 Network::Network(std::string data_dir, std::unique_ptr<CniNetwork> cni)
     : data_dir_(std::move(data_dir)), cni_(std::move(cni)) {}
 
-Result<std::unique_ptr<Network>> Network::start(NetworkOptions options, client::ApiClient& client) {
+Result<std::unique_ptr<Network>> Network::start(NetworkOptions options, client::ApiClient& client,
+                                                PlanningLock /*planning*/) {
   CniNetworkOptions cni_options;
   cni_options.data_dir = options.data_dir + "/network";
   cni_options.plugin_dirs = std::move(options.cni_plugin_dirs);
   cni_options.conf_dir = std::move(options.cni_conf_dir);
   BERTH_TRY(cni_options.pod_subnet, read_subnet(options.pod_subnet, "--pod-subnet"));
-  const PlanningLock lock;
   BERTH_TRY(cni_options.service_subnet, service_range(options.data_dir, options.service_subnet));
   cni_options.owner = options.data_dir;
   if (platform::find_program("nft").empty())

@@ -11,6 +11,7 @@
 #include "client/api_client.h"
 #include "node/network/cni_network.h"
 #include "node/network/hosts_file.h"
+#include "node/network/planning_lock.h"
 #include "node/network/pod_network.h"
 #include "node/network/service_proxy.h"
 #include "platform/loop_thread.h"
@@ -33,7 +34,9 @@ struct NetworkOptions {
 class Network final : public PodNetwork {
  public:
   /// Fails with what to install, or what is wrong with an option. `client` outlives the network.
-  static Result<std::unique_ptr<Network>> start(NetworkOptions options, client::ApiClient& client);
+  /// `planning`: held since the range of Services was chosen, where that was before.
+  static Result<std::unique_ptr<Network>> start(NetworkOptions options, client::ApiClient& client,
+                                                PlanningLock planning = {});
   /// Stops following the API. Pods and Services go on as they are.
 
   Result<PodAttachment> ensure_pod_network(const PodNetworkRequest& request) override;
