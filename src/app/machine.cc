@@ -22,7 +22,7 @@
 #include "node/host/host.h"
 #include "node/images/oci_store.h"
 #include "node/network/network.h"
-#include "node/network/service_range.h"
+#include "node/network/services/service_range.h"
 #include "platform/orphans.h"
 
 namespace berth::app {

@@ -8,7 +8,7 @@
 
 #include "node/files.h"
 #include "node/network/forwarding.h"
-#include "node/network/service_range.h"
+#include "node/network/services/service_range.h"
 #include "platform/process.h"
 
 namespace berth::node {

@@ -13,7 +13,7 @@
 #include "node/network/hosts_file.h"
 #include "node/network/planning_lock.h"
 #include "node/network/pod_network.h"
-#include "node/network/service_proxy.h"
+#include "node/network/services/service_proxy.h"
 #include "platform/loop_thread.h"
 
 namespace berth::node {

@@ -1,4 +1,4 @@
-#include "node/network/service_proxy.h"
+#include "node/network/services/service_proxy.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "node/network/service_range.h"
+#include "node/network/services/service_range.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "node/network/service_rules.h"
+#include "node/network/services/service_rules.h"
 
 #include <algorithm>
 #include <map>

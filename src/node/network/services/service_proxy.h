@@ -9,7 +9,7 @@
 #include "client/api_client.h"
 #include "client/informer.h"
 #include "node/network/hosts_file.h"
-#include "node/network/service_rules.h"
+#include "node/network/services/service_rules.h"
 #include "platform/deadline.h"
 #include "platform/event_loop.h"
 
