@@ -120,7 +120,7 @@ class JobRound {
       return failure("MaxFailedIndexesExceeded",
                      "Job has exceeded the specified maximal number of failed indexes");
     }
-    const Verdict success{Verdict::Kind::kSuccess, "CompletionsReached",
+    Verdict success{Verdict::Kind::kSuccess, "CompletionsReached",
                           "Reached expected number of succeeded pods"};
     if (!spec_.completions) {
       return tally_.succeeded > 0 && tally_.active.empty() ? success : Verdict{};

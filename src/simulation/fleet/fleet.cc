@@ -15,6 +15,7 @@ namespace berth::simulation {
 namespace {
 
 constexpr double kNever = 1e300;
+constexpr Duration kNoLimit = Duration::hours(10'000);  // longer than a simulation
 
 /// A replica is ready, or a stretch of its engine ends.
 struct Happening {
@@ -34,9 +35,7 @@ Time time_of(double s) {
 
 /// Nobody is turned away but by their own deadline.
 core::ModelDispatcher::Options patient() {
-  return {.max_waiting = SIZE_MAX / 2,
-          .queue_limit = Duration::hours(24 * 365),
-          .start_limit = Duration::hours(24 * 365)};
+  return {.max_waiting = SIZE_MAX / 2, .queue_limit = kNoLimit, .start_limit = kNoLimit};
 }
 
 double p95(std::vector<double>& values) {
