@@ -96,6 +96,10 @@ class Round : public std::enable_shared_from_this<Round> {
         client_.patch(target(write.key, "scale"), client::PatchType::kMerge, write.body, {},
                       std::move(done));
         break;
+      case Write::Verb::kPatchResize:
+        client_.patch(target(write.key, "resize"), client::PatchType::kMerge, write.body, {},
+                      std::move(done));
+        break;
       case Write::Verb::kDelete: {
         client::DeleteOptions options;
         options.grace = write.grace;
@@ -135,6 +139,10 @@ class Round : public std::enable_shared_from_this<Round> {
     if (write.on_behalf_of && creates) {
       result_.notes.push_back(
           {write.on_behalf_of, true, "FailedCreate", "Error creating: " + error.to_string()});
+    }
+    if (write.on_behalf_of && write.verb == Write::Verb::kPatchResize) {
+      result_.notes.push_back({write.on_behalf_of, true, "ResizeRefused",
+                               "Error resizing pod " + write.key.name + ": " + error.to_string()});
     }
     return false;
   }

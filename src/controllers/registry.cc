@@ -2,6 +2,7 @@
 
 #include "controllers/controller.h"
 #include "controllers/scaling/scaling.h"
+#include "controllers/scaling/vertical/sizing.h"
 #include "controllers/services/endpoint_slices.h"
 #include "controllers/serving/model_service.h"
 #include "controllers/upkeep/disruption_budget.h"
@@ -16,8 +17,8 @@ namespace berth::controllers {
 
 std::span<const Controller* const> all_controllers() {
   static const std::array kControllers = {
-      &kJob,     &kReplicaSet, &kDeployment,     &kPodGroup,     &kDisruptionBudget,
-      &kGarbage, &kLostPods,   &kEndpointSlices, &kModelService, &kScaling,
+      &kJob,      &kReplicaSet,     &kDeployment,   &kPodGroup, &kDisruptionBudget, &kGarbage,
+      &kLostPods, &kEndpointSlices, &kModelService, &kScaling,  &kSizing,
   };
   return kControllers;
 }

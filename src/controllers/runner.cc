@@ -18,6 +18,8 @@
 #include "controllers/expectations.h"
 #include "controllers/scaling/autoscaler.h"
 #include "controllers/scaling/scaling.h"
+#include "controllers/scaling/vertical/sizing.h"
+#include "controllers/scaling/vertical/sizing_spec.h"
 #include "platform/event_loop.h"
 
 namespace berth::controllers {
@@ -66,6 +68,16 @@ class Core : public std::enable_shared_from_this<Core> {
 
   void add_demand(const std::vector<documents::DemandReport>& reports) {
     if (autoscaler_.on_reports(reports, clock_.now())) decide_scaling();
+  }
+
+  void add_use(const std::vector<PodUse>& pods) {
+    view_.add_use(pods);
+    if (unsynced_ > 0) return;
+    for (const ObjectPtr& deployment : view_.list(Kind::kDeployment)) {
+      if (!read_sizing(*deployment)) continue;
+      // What was refused waits for its turn to be tried again.
+      if (Item& sized = item(&kSizing, deployment->key); sized.failures == 0) enqueue(sized);
+    }
   }
 
   void set_prices(core::PriceList prices) { view_.set_prices(std::move(prices)); }
@@ -353,6 +365,12 @@ class RunnerThread final : public Runner {
   void add_demand(std::vector<documents::DemandReport> reports) override {
     loop_->post([this, reports = std::move(reports)] {
       if (core_) core_->add_demand(reports);
+    });
+  }
+
+  void add_use(std::vector<PodUse> pods) override {
+    loop_->post([this, pods = std::move(pods)] {
+      if (core_) core_->add_use(pods);
     });
   }
 

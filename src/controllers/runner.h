@@ -34,6 +34,8 @@ class Runner {
 
   /// What gateways saw: the demand that scaling goes by. Any thread.
   virtual void add_demand(std::vector<documents::DemandReport> reports) = 0;
+  /// What the pods that run used in the last window: what sizing goes by. Any thread.
+  virtual void add_use(std::vector<PodUse> pods) = 0;
   /// What scaling goes by from now on. Any thread.
   virtual void set_prices(core::PriceList prices) = 0;
 

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "controllers/kinds.h"
 #include "controllers/scaling/verdict.h"
+#include "controllers/scaling/vertical/use_history.h"
 #include "core/cost/price_list.h"
 #include "objects/json.h"
 #include "platform/models/model_header.h"
@@ -87,6 +88,10 @@ class View {
   VerdictPtr verdict(const Key& key) const;
   void set_verdict(const Key& key, VerdictPtr verdict);
 
+  /// What the containers that run used of late.
+  const UseHistory& use() const { return use_; }
+  void add_use(const std::vector<PodUse>& pods) { use_.add(pods); }
+
   /// Why the last write for `key` was refused; empty when it was not. Lets a status say so.
   std::string_view failure(const Key& key) const;
   /// The objects of one kind for which that is so.
@@ -105,6 +110,7 @@ class View {
   std::map<Key, std::string> failures_;
   std::map<Key, VerdictPtr> verdicts_;
   core::PriceList prices_;
+  UseHistory use_;
   std::map<Key, Time> lost_nodes_;
   Time began_;
   ModelReader read_model_;

@@ -14,7 +14,7 @@ namespace berth::controllers {
 /// One change that a reconciler asks for. Writes to one object happen in the order given and stop
 /// at the first that fails; writes to different objects happen side by side.
 struct Write {
-  enum class Verb { kCreate, kPatch, kPatchStatus, kPatchScale, kDelete };
+  enum class Verb { kCreate, kPatch, kPatchStatus, kPatchScale, kPatchResize, kDelete };
 
   Verb verb = Verb::kPatch;
   Key key;  ///< for a create with `generateName`, the name is empty
@@ -29,7 +29,8 @@ struct Write {
   /// a dependent before its owner. Another object of the same name but not this uid counts as gone;
   /// an empty uid means any.
   std::vector<std::pair<Key, std::string>> confirm_gone;
-  /// Who gets the Event that says what became of this create or delete; may be null.
+  /// Who gets the Event that says what became of this create or delete, or that a resize was
+  /// refused; may be null.
   ObjectPtr on_behalf_of;
 };
 

@@ -4,6 +4,7 @@
 
 #include "cli/output/amounts.h"
 #include "core/cost/price_list.h"
+#include "documents/container_size.h"
 #include "objects/schema.h"
 
 namespace berth::cli {
@@ -15,15 +16,6 @@ using objects::find_object;
 using objects::find_string;
 using objects::name_of;
 using objects::namespace_of;
-
-core::ContainerSize read_size(const JsonObject& amounts) {
-  const Amounts read = read_amounts(amounts);
-  core::ContainerSize size;
-  if (const auto cpu = read.find("cpu"); cpu != read.end()) size.cpu_milli = cpu->second.milli();
-  if (const auto memory = read.find("memory"); memory != read.end())
-    size.memory_bytes = memory->second.units();
-  return size;
-}
 
 struct Owner {
   std::string kind, name;
@@ -66,14 +58,15 @@ core::SizePrices prices_for(const Json& pod, const Surroundings& surroundings) {
   const int64_t node_hour = find_int(prices, {core::kNodeHour});
   for (const Json& node : surroundings.nodes) {
     if (name_of(node) != find_string(pod, {"spec", "nodeName"})) continue;
-    const int64_t milli = read_size(find_object(node, {"status", "capacity"})).cpu_milli;
+    const int64_t milli = documents::size_of(find_object(node, {"status", "capacity"})).cpu_milli;
     if (milli > 0) result.core.micro += node_hour * 1000 / milli;
   }
   return result;
 }
 
 void add_container(RunningWorkload& workload, const Json& container) {
-  const core::ContainerSize request = read_size(find_object(container, {"resources", "requests"}));
+  const core::ContainerSize request =
+      documents::size_of(find_object(container, {"resources", "requests"}));
   for (const auto& [resource, amount] :
        read_amounts(find_object(container, {"resources", "requests"})))
     if (resource.find('/') != std::string::npos && amount.milli() > 0) workload.has_devices = true;
@@ -92,7 +85,7 @@ void add_container(RunningWorkload& workload, const Json& container) {
     return;
   }
   known->request = request;
-  known->limit = read_size(find_object(container, {"resources", "limits"}));
+  known->limit = documents::size_of(find_object(container, {"resources", "limits"}));
 }
 
 /// What a change of a resource saves in one pod, where it asks for `size`.
@@ -100,7 +93,8 @@ void add_savings(RunningWorkload& workload, const Json& pod, const core::SizePri
   for (const Json& json : find_array(pod, {"spec", "containers"})) {
     const auto container = std::ranges::find(workload.containers, find_string(json, {"name"}),
                                              &RunningContainer::name);
-    const core::ContainerSize has = read_size(find_object(json, {"resources", "requests"}));
+    const core::ContainerSize has =
+        documents::size_of(find_object(json, {"resources", "requests"}));
     const core::ContainerSize then = container->size.size();
     const auto cost = [&](int64_t milli, int64_t bytes) {
       return core::cost_per_hour({milli, bytes}, prices);
@@ -122,7 +116,7 @@ void UsageHistory::take(const std::vector<Json>& pod_metrics) {
     const auto window = parse_duration(find_string(pod, {"window"}));
     if (!at || !window) continue;
     for (const Json& container : find_array(pod, {"containers"})) {
-      const core::ContainerSize used = read_size(find_object(container, {"usage"}));
+      const core::ContainerSize used = documents::size_of(find_object(container, {"usage"}));
       samples_[{std::string(namespace_of(pod)), std::string(name_of(pod)),
                 std::string(find_string(container, {"name"}))}]
           .try_emplace(*at, core::SizeSample{*at, *window, used.cpu_milli, used.memory_bytes});
@@ -189,23 +183,10 @@ JsonArray advised_containers(const RunningWorkload& workload) {
   JsonArray containers;
   for (const RunningContainer& container : workload.containers) {
     if (!container.changes()) continue;
-    const core::ContainerSize size = container.size.size();
-    JsonObject limits;
-    if (container.limit.cpu_milli > 0)
-      limits["cpu"] =
-          Quantity::from_milli(core::scaled_limit(container.limit.cpu_milli,
-                                                  container.request.cpu_milli, size.cpu_milli))
-              .to_string();
-    if (container.limit.memory_bytes > 0)
-      limits["memory"] = Quantity::from_bytes(core::scaled_limit(container.limit.memory_bytes,
-                                                                 container.request.memory_bytes,
-                                                                 size.memory_bytes))
-                             .to_string();
-    JsonObject resources{
-        {"requests", JsonObject{{"cpu", Quantity::from_milli(size.cpu_milli).to_string()},
-                                {"memory", Quantity::from_bytes(size.memory_bytes).to_string()}}}};
-    if (!limits.empty()) resources["limits"] = std::move(limits);
-    containers.push_back(JsonObject{{"name", container.name}, {"resources", std::move(resources)}});
+    containers.push_back(JsonObject{
+        {"name", container.name},
+        {"resources",
+         documents::resized(container.request, container.limit, container.size.size())}});
   }
   return containers;
 }

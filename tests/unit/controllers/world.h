@@ -127,6 +127,7 @@ class World {
       case Write::Verb::kPatch:
       case Write::Verb::kPatchStatus:
       case Write::Verb::kPatchScale:
+      case Write::Verb::kPatchResize:
         patch(write);
         break;
       case Write::Verb::kDelete:
