@@ -126,7 +126,6 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                                                        options.configuration, clock.now()),
                                                    .build = kBuild,
                                                    .log = log_line}));
-  p.measured->feed(p.scheduler.get());
   BERTH_TRY(p.controllers,
             controllers::Runner::start(
                 {.client = api,
@@ -134,6 +133,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineOptions& options, c
                  .read_model = [headers = std::make_shared<platform::ModelHeaders>()](
                                    const std::string& path) { return headers->read(path); },
                  .prices = price_list(options.configuration)}));
+  p.measured->feed(p.scheduler.get(), p.controllers.get());
 
   p.demand = std::make_unique<ServiceDemand>();
   p.demand->feed(p.controllers.get());
@@ -190,8 +190,8 @@ size_t Machine::stop(bool drain) {
   Parts& p = *parts_;
   if (p.agent == nullptr) return 0;
   p.demand->feed(nullptr);
+  p.measured->feed(nullptr, nullptr);
   p.controllers.reset();
-  p.measured->feed(nullptr);
   p.scheduler->stop();
   p.bookkeeper->stop();
   p.agent->stop(drain ? node::Agent::StopMode::kDrain : node::Agent::StopMode::kLeaveRunning);

@@ -28,14 +28,29 @@ core::NodeSample node_sample(const node::UsageSnapshot& usage, const std::string
   return sample;
 }
 
-void MeasuredUse::feed(bridge::Scheduler* scheduler) {
+std::vector<controllers::PodUse> pod_use(const node::UsageSnapshot& usage) {
+  std::vector<controllers::PodUse> pods;
+  for (const node::PodUsage& pod : usage.pods) {
+    controllers::PodUse& use = pods.emplace_back(pod.uid);
+    for (const node::ContainerUsage& container : pod.containers)
+      use.containers[container.name] = {.at = pod.at,
+                                        .window = pod.window,
+                                        .cpu_milli = std::llround(container.cpu_cores * 1000),
+                                        .memory_bytes = container.memory_bytes};
+  }
+  return pods;
+}
+
+void MeasuredUse::feed(bridge::Scheduler* scheduler, controllers::Runner* runner) {
   const std::lock_guard lock(mutex_);
   scheduler_ = scheduler;
+  runner_ = runner;
 }
 
 void MeasuredUse::window(const node::UsageSnapshot& usage) {
   const std::lock_guard lock(mutex_);
   if (scheduler_ != nullptr) scheduler_->add_usage({node_sample(usage, node_)});
+  if (runner_ != nullptr) runner_->add_use(pod_use(usage));
 }
 
 }  // namespace berth::app

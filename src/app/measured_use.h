@@ -4,6 +4,7 @@
 #include <string>
 
 #include "bridge/scheduler.h"
+#include "controllers/runner.h"
 #include "core/model/event.h"
 #include "node/usage.h"
 
@@ -14,14 +15,17 @@ namespace berth::app {
 /// them.
 core::NodeSample node_sample(const node::UsageSnapshot& usage, const std::string& node);
 
-/// Hands what the node agent measures to the scheduler, one event a window. The agent begins before
-/// the scheduler does and ends after it; windows in between are lost.
+/// What its pods used, as the controllers take it.
+std::vector<controllers::PodUse> pod_use(const node::UsageSnapshot& usage);
+
+/// Hands what the node agent measures to the scheduler and the controllers, once a window. The
+/// agent begins before they do and ends after them; windows in between are lost.
 class MeasuredUse {
  public:
   explicit MeasuredUse(std::string node) : node_(std::move(node)) {}
 
-  /// Any thread. `scheduler` outlives this, or is taken back with null.
-  void feed(bridge::Scheduler* scheduler);
+  /// Any thread. Both outlive this, or are taken back with null.
+  void feed(bridge::Scheduler* scheduler, controllers::Runner* runner);
   /// On the agent's thread.
   void window(const node::UsageSnapshot& usage);
 
@@ -29,6 +33,7 @@ class MeasuredUse {
   const std::string node_;
   std::mutex mutex_;
   bridge::Scheduler* scheduler_ = nullptr;  // guarded by mutex_
+  controllers::Runner* runner_ = nullptr;   // guarded by mutex_
 };
 
 }  // namespace berth::app

@@ -12,6 +12,7 @@
 #include <prometheus/text_serializer.h>
 
 #include "base/quantity.h"
+#include "controllers/scaling/vertical/sizing_spec.h"
 #include "objects/json.h"
 
 namespace berth::app {
@@ -29,6 +30,8 @@ constexpr std::array kCatalogue = {
            "Bytes that a running container has read from disks"},
     Metric{"berth_container_written_bytes_total", MetricType::kCounter, "namespace,pod,container",
            "Bytes that a running container has written to disks"},
+    Metric{"berth_deployment_resizes_total", MetricType::kCounter, "namespace,deployment",
+           "Changes of the size of a Deployment's pods by need, while they ran"},
     Metric{"berth_node_allocatable", MetricType::kGauge, "node,resource",
            "What pods may have of a node: cores, bytes or devices"},
     Metric{"berth_node_cpu_usage_cores", MetricType::kGauge, "",
@@ -141,12 +144,14 @@ Metrics::Metrics(client::ApiClient& client, const node::Agent& agent,
     nodes_ = follow(client, thread_.loop(), {"", "v1", "nodes"});
     queues_ = follow(client, thread_.loop(), {"berth.dev", "v1alpha1", "queues"});
     services_ = follow(client, thread_.loop(), {"berth.dev", "v1alpha1", "modelservices"});
+    deployments_ = follow(client, thread_.loop(), {"apps", "v1", "deployments"});
   };
   thread_.start(begin, [this] {
     pods_.reset();
     nodes_.reset();
     queues_.reset();
     services_.reset();
+    deployments_.reset();
   });
 }
 
@@ -204,6 +209,14 @@ std::string Metrics::collect() const {
     scrape.set("berth_model_service_ready_replicas",
                static_cast<double>(objects::find_int(*service, {"status", "readyReplicas"})),
                labels);
+  }
+
+  for (const auto& [key, json] : deployments_->objects()) {
+    const auto object = controllers::Object::read(controllers::Kind::kDeployment, json);
+    if (!object || object->annotation(controllers::kSizingState).empty()) continue;
+    scrape.set("berth_deployment_resizes_total",
+               static_cast<double>(controllers::Sizing::read(*object).changes),
+               {{"namespace", key.first}, {"deployment", key.second}});
   }
 
   const bridge::SchedulerStats stats = scheduler_.stats();

@@ -48,6 +48,7 @@ class Metrics final : public apiserver::MetricsSource {
   std::unique_ptr<client::Informer> nodes_;
   std::unique_ptr<client::Informer> queues_;
   std::unique_ptr<client::Informer> services_;
+  std::unique_ptr<client::Informer> deployments_;
   platform::LoopThread thread_;  ///< last: it ends first
 };
 

@@ -168,6 +168,8 @@ Explanation explain_workload(std::string_view kind, const Json& object) {
                               objects::find_int(object, {"spec", "replicas"}, 1));
   add_line(out.body, "scaling",
            objects::find_string(object, {"metadata", "annotations", "berth.dev/scaling-reason"}));
+  add_line(out.body, "size",
+           objects::find_string(object, {"metadata", "annotations", "berth.dev/sizing-reason"}));
   for (const Json& condition : objects::find_array(object, {"status", "conditions"})) {
     const std::string_view type = objects::find_string(condition, {"type"});
     const std::string_view message = objects::find_string(condition, {"message"});
