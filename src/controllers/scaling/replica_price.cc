@@ -1,5 +1,7 @@
 #include "controllers/scaling/replica_price.h"
 
+#include <cmath>
+
 #include "base/quantity.h"
 
 namespace berth::controllers {
@@ -28,7 +30,7 @@ Money replica_price(const VariantSpec& variant, const core::PriceList& prices, T
   // A limit without a request is a request too.
   for (const auto& [name, amount] : objects::find_object(resources, {"limits"}))
     if (!requests.contains(name)) add(name, amount);
-  return {static_cast<int64_t>(sum + 0.5)};
+  return {std::llround(sum)};
 }
 
 }  // namespace berth::controllers

@@ -326,7 +326,7 @@ Position Positions::find(std::string_view path) const {
     if (const auto known = by_path_.find(at); known != by_path_.end()) return known->second;
     if (at.empty()) return {};
     // A bracketed key may hold dots: a path that ends in one is cut at its bracket.
-    const size_t cut = at.back() == ']' ? at.rfind('[') : at.find_last_of(".");
+    const size_t cut = at.back() == ']' ? at.rfind('[') : at.rfind('.');
     at.resize(cut == std::string::npos ? 0 : cut);
   }
 }
