@@ -76,6 +76,45 @@ class AdviseTest(unittest.TestCase):
         self.assertEqual(after["status"]["containerStatuses"][0]["containerID"],
                          before["status"]["containerStatuses"][0]["containerID"], "in place")
 
+    def resized(self, name: str, script: str, size: dict, **ranges: str) -> tuple[dict, callable]:
+        """A Deployment with ranges: its pod, and what that has now."""
+        template = {"metadata": {"labels": {"app": name}},
+                    "spec": {"terminationGracePeriodSeconds": 1,
+                             "containers": [container(script, resources=size)]}}
+        self.server.create("deployments", {
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "annotations": {
+                "berth.dev/scale-window": "30s", **{f"berth.dev/scale-{key}": value for key, value in ranges.items()}}},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}})
+
+        def pod_of() -> dict:
+            return self.server.list("pods", f"app={name}")[0]
+
+        wait_for(f"{name} runs", lambda: self.server.get("deployments", name)
+                 .get("status", {}).get("availableReplicas") == 1)
+        return pod_of(), pod_of
+
+    def test_pods_are_resized_by_what_they_use_while_they_run(self) -> None:
+        busy, busy_now = self.resized("busy", "while :; do :; done", sized("100m", "64Mi"), cpu="50m..200m")
+        idle, idle_now = self.resized("idle", "sleep 1000", sized("300m", "64Mi"), cpu="50m..1", memory="16Mi..256Mi")
+
+        def in_force(pod: dict) -> dict:
+            return pod["status"]["containerStatuses"][0].get("resources", {})
+
+        wait_for("the busy one has twice as much", lambda: in_force(busy_now()) == sized("200m", "64Mi"))
+        wait_for("the idle one has the least", lambda: in_force(idle_now()) == sized("50m", "16Mi"))
+        for before, after in ((busy, busy_now()), (idle, idle_now())):
+            self.assertEqual(after["metadata"]["uid"], before["metadata"]["uid"])
+            self.assertEqual(after["status"]["qosClass"], "Guaranteed")
+            status = after["status"]["containerStatuses"][0]
+            self.assertEqual((status["restartCount"], status["containerID"]),
+                             (0, before["status"]["containerStatuses"][0]["containerID"]), "in place")
+        self.assertEqual(self.amounts("deployments", "busy", "template", "spec"), sized("100m", "64Mi"))
+        told = self.server.cli("explain", "deployment", "busy").stdout
+        self.assertRegex(told, r"main: cpu .*: used \d+m of a limit of \d+m")
+        events = {(event["involvedObject"]["name"], event["reason"]) for event in self.server.list("events")}
+        self.assertLessEqual({("busy", "Resized"), ("idle", "Resized")}, events)
+
 
 if __name__ == "__main__":
     main()
