@@ -121,7 +121,7 @@ class JobRound {
                      "Job has exceeded the specified maximal number of failed indexes");
     }
     Verdict success{Verdict::Kind::kSuccess, "CompletionsReached",
-                          "Reached expected number of succeeded pods"};
+                    "Reached expected number of succeeded pods"};
     if (!spec_.completions) {
       return tally_.succeeded > 0 && tally_.active.empty() ? success : Verdict{};
     }

@@ -246,7 +246,8 @@ Outcome reconcile(const View& view, const Key& key, Time now) {
   Outcome outcome;
   const std::string reason = spec ? spec->error().to_string() : "";
   const std::string_view left = spec ? deployment->annotation(kSizingState) : "";
-  if (deployment->annotation(kSizingReason) != reason || deployment->annotation(kSizingState) != left)
+  if (deployment->annotation(kSizingReason) != reason ||
+      deployment->annotation(kSizingState) != left)
     outcome.writes.push_back(patch(*deployment, annotations(reason, left)));
   return outcome;
 }
